@@ -1,0 +1,162 @@
+#include "doc/place.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    PROBLEM_BYTES_MAX = 8192, /* one sentence; longer ones are cut */
+    KEY_BYTES_MAX = 64        /* of a key in a path */
+};
+
+static bool key_is_plain(const char *key)
+{
+    if (!*key)
+        return false;
+    for (const char *c = key; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-')
+            return false;
+    return strlen(key) <= KEY_BYTES_MAX;
+}
+
+/* Cuts text to at most max bytes, at a character's edge, and replaces control characters. */
+static size_t copy_printable(const char *text, size_t max, char *out)
+{
+    size_t length = strnlen(text, max + 1);
+
+    if (length > max) {
+        length = max;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    for (size_t i = 0; i < length; i++)
+        out[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+    out[length] = '\0';
+    return length;
+}
+
+int place_path(const struct place *place, struct buffer *out)
+{
+    if (!place->parent)
+        return 0;
+    int ret = place_path(place->parent, out);
+    if (ret < 0)
+        return ret;
+    if (!place->key)
+        return buffer_printf(out, "[%zu]", place->index);
+    if (key_is_plain(place->key))
+        return buffer_printf(out, "%s%s", out->length ? "." : "", place->key);
+    char key[KEY_BYTES_MAX + 1];
+    size_t length = copy_printable(place->key, KEY_BYTES_MAX, key);
+    return buffer_printf(out, "[\"%s%s\"]", key, place->key[length] ? "..." : "");
+}
+
+static const struct source *place_source(const struct place *place)
+{
+    while (place->parent)
+        place = place->parent;
+    return place->source;
+}
+
+/*
+ * Finds the node of the line tree for place, or for its nearest parent that has one. *ret_exact
+ * tells whether it is the place itself, so that a child may look further.
+ */
+static const json_t *line_node(const struct place *place, const struct source *source,
+                               bool *ret_exact)
+{
+    if (!place->parent) {
+        *ret_exact = true;
+        return source->lines;
+    }
+    const json_t *parent = line_node(place->parent, source, ret_exact);
+    if (!*ret_exact)
+        return parent;
+    const json_t *container = json_array_get(parent, 1), *node;
+    node = place->key ? json_object_get(container, place->key)
+                      : json_array_get(container, place->index);
+    *ret_exact = node != NULL;
+    return node ? node : parent;
+}
+
+unsigned place_line(const struct place *place)
+{
+    const struct source *source = place_source(place);
+    bool exact;
+
+    if (!source || !source->lines)
+        return source ? source->line : 0;
+    const json_t *node = line_node(place, source, &exact);
+    return (unsigned)json_integer_value(json_is_array(node) ? json_array_get(node, 0) : node);
+}
+
+void place_problem(const struct place *place, struct problems *problems, const char *format, ...)
+{
+    const struct source *source = place_source(place);
+    cleanup_buffer struct buffer path = BUFFER_INIT(PROBLEM_BYTES_MAX);
+    cleanup_buffer struct buffer text = BUFFER_INIT(PROBLEM_BYTES_MAX);
+    va_list arguments;
+
+    if (problems->count >= PROBLEMS_MAX) { /* counted alone: not worth the text */
+        problem_add(problems, "%s", "");
+        return;
+    }
+    if (source && source->file)
+        buffer_printf(&text, "%s:", source->file);
+    unsigned line = place_line(place);
+    if (line)
+        buffer_printf(&text, "%u:", line);
+    if (text.length)
+        buffer_puts(&text, " ");
+    if (source && source->object) {
+        char object[KEY_BYTES_MAX + 1];
+        copy_printable(source->object, KEY_BYTES_MAX, object);
+        buffer_printf(&text, "%s: ", object);
+    }
+    place_path(place, &path);
+    if (path.length)
+        buffer_printf(&text, "%s: ", buffer_terminate(&path));
+    va_start(arguments, format);
+    if (buffer_vprintf(&text, format, arguments) < 0)
+        buffer_puts(&text, "(a sentence too long to print)");
+    va_end(arguments);
+    problem_add(problems, "%s", buffer_terminate(&text));
+}
+
+char *place_value(const json_t *value, char text[PLACE_VALUE_MAX])
+{
+    enum { SHOWN = PLACE_VALUE_MAX - 6 }; /* two quotes, three dots, NUL */
+
+    switch (json_typeof(value)) {
+    case JSON_STRING: {
+        const char *string = json_string_value(value);
+        text[0] = '"';
+        size_t length = copy_printable(string, SHOWN, text + 1);
+        snprintf(text + 1 + length, PLACE_VALUE_MAX - 1 - length, "%s\"",
+                 string[length] ? "..." : "");
+        break;
+    }
+    case JSON_INTEGER:
+        snprintf(text, PLACE_VALUE_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        snprintf(text, PLACE_VALUE_MAX, "%.15g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        snprintf(text, PLACE_VALUE_MAX, "%s", json_is_true(value) ? "true" : "false");
+        break;
+    case JSON_NULL:
+        snprintf(text, PLACE_VALUE_MAX, "null");
+        break;
+    case JSON_OBJECT:
+        snprintf(text, PLACE_VALUE_MAX, "an object");
+        break;
+    case JSON_ARRAY:
+        snprintf(text, PLACE_VALUE_MAX, "a list");
+        break;
+    }
+    return text;
+}
