@@ -1,0 +1,263 @@
+/* The tables of egress, queues, limits and log. */
+#include "spec/settings.h"
+
+#include "base/clock.h"
+
+/* egress */
+
+static const char *const distribution_names[] = {"constant", "uniform", "exponential", NULL};
+static const char *const egress_mode_names[] = {"simulate", NULL};
+static const char *const egress_mode_later[] = {"forward", NULL};
+
+static void check_latency(const void *record, json_t *object, const struct place *place,
+                          struct problems *problems)
+{
+    const struct egress_settings *egress = record;
+    const struct distribution *latency = &egress->latency;
+    struct place low = PLACE_KEY(place, "low");
+    char low_text[DURATION_TEXT_MAX], high_text[DURATION_TEXT_MAX];
+
+    (void)object;
+    if (latency->kind == DISTRIBUTION_UNIFORM && latency->low_ns > latency->high_ns)
+        place_problem(&low, problems, "%s is above high, which is %s; give low <= high",
+                      duration_format(latency->low_ns, low_text),
+                      duration_format(latency->high_ns, high_text));
+}
+
+/* One record with egress_settings: the seed stands beside the distribution there. */
+static const struct field latency_fields[] = {
+    {.name = "distribution",
+     .type = FIELD_ENUM,
+     FIELD_AT(struct egress_settings, latency.kind),
+     .flags = FIELD_SELECTS,
+     .names = distribution_names,
+     .fallback = "constant",
+     .help = "How the delay of a simulated call is distributed."},
+    {.name = "value",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct egress_settings, latency.value_ns),
+     .only_with = FIELD_BIT(DISTRIBUTION_CONSTANT),
+     .fallback = "50ms",
+     .max = 3600.0 * NS_PER_S,
+     .help = "The delay."},
+    {.name = "low",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct egress_settings, latency.low_ns),
+     .only_with = FIELD_BIT(DISTRIBUTION_UNIFORM),
+     .flags = FIELD_REQUIRED,
+     .example = "10ms",
+     .max = 3600.0 * NS_PER_S,
+     .help = "The shortest delay."},
+    {.name = "high",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct egress_settings, latency.high_ns),
+     .only_with = FIELD_BIT(DISTRIBUTION_UNIFORM),
+     .flags = FIELD_REQUIRED,
+     .example = "90ms",
+     .max = 3600.0 * NS_PER_S,
+     .help = "The longest delay."},
+    {.name = "mean",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct egress_settings, latency.value_ns),
+     .only_with = FIELD_BIT(DISTRIBUTION_EXPONENTIAL),
+     .flags = FIELD_REQUIRED,
+     .example = "50ms",
+     .max = 3600.0 * NS_PER_S,
+     .help = "The mean delay."},
+    {.name = "seed",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct egress_settings, seed),
+     .fallback = "0",
+     .max = 9007199254740991.0,
+     .help = "Start of the random sequence: the same seed draws the same delays. 0 draws a seed "
+             "when the agent starts."},
+};
+
+static const struct record_check latency_checks[] = {
+    {.run = check_latency,
+     .reads = {"distribution", "low", "high"},
+     .rule = "!has(self.low) || !has(self.high) || !self.low.matches(" CEL_DURATION ") || "
+             "!self.high.matches(" CEL_DURATION ") || duration(self.low) <= duration(self.high)",
+     .at = ".low",
+     .sentence = "it is above high; give low <= high",
+     .says = "self.low + ' is above high, which is ' + self.high + '; give low <= high'"},
+};
+static const struct record latency_record = {FIELDS(latency_fields), CHECKS(latency_checks),
+                                             .size = sizeof(struct egress_settings)};
+
+static const struct field egress_fields[] = {
+    {.name = "mode",
+     .type = FIELD_ENUM,
+     FIELD_AT(struct egress_settings, mode),
+     .names = egress_mode_names,
+     .later = egress_mode_later,
+     .fallback = "simulate",
+     .help = "What becomes of a call to another service: `simulate` answers it after a delay, and "
+             "nothing leaves the pod."},
+    {.name = "latency",
+     .type = FIELD_RECORD,
+     .record = &latency_record,
+     .help = "The delay of a simulated call."},
+    {.name = "workers",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct egress_settings, workers),
+     .fallback = "0",
+     .max = 1000000,
+     .help = "Calls outstanding at once in a replica, which gives it a countable capacity; 0 is no "
+             "cap."},
+    {.name = "timeout",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct egress_settings, timeout_ns),
+     .fallback = "30s",
+     .max = 1800.0 * NS_PER_S,
+     .help = "Longest a call may take, waiting for its turn included, before it counts as timed "
+             "out (status 504); 0s is no limit."},
+};
+
+const struct record egress_record = {FIELDS(egress_fields), .size = sizeof(struct egress_settings)};
+
+/* datapath.queues */
+
+#define QUEUE_FIELD(name_, member_, default_, help_)                                               \
+    {                                                                                              \
+        .name = (name_), .type = FIELD_UNSIGNED, FIELD_AT(struct queue_settings, member_),         \
+        .flags = FIELD_POWER_OF_TWO, .min = 16, .max = 65536, .fallback = (default_),              \
+        .help = (help_)                                                                            \
+    }
+
+static const struct field queues_fields[] = {
+    QUEUE_FIELD("ingressSubmission", ingress_sq, "4096",
+                "Entries of the queue of requests to the application."),
+    QUEUE_FIELD("ingressCompletion", ingress_cq, "8192",
+                "Entries of the queue of answers from the application."),
+    QUEUE_FIELD("egressSubmission", egress_sq, "4096",
+                "Entries of the queue of calls that the application makes."),
+    QUEUE_FIELD("egressCompletion", egress_cq, "8192",
+                "Entries of the queue of finished calls back to the application."),
+    {.name = "poll",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct queue_settings, poll_ns),
+     .fallback = "0s",
+     .max = 1.0 * NS_PER_S,
+     .help = "How long a consumer keeps looking at its queue after work before it sleeps: saves a "
+             "wake-up where each thread has a core of its own, and wastes the core where not. 0s "
+             "sleeps at once."},
+};
+
+const struct record queues_record = {FIELDS(queues_fields), .size = sizeof(struct queue_settings)};
+
+/* limits */
+
+#define LIMIT_TIME_FIELD(name_, member_, low_, default_, help_)                                    \
+    {                                                                                              \
+        .name = (name_), .type = FIELD_DURATION, FIELD_AT(struct limit_settings, member_),         \
+        .min = (low_), .max = 86400.0 * NS_PER_S, .fallback = (default_), .help = (help_)          \
+    }
+
+static void check_frame(const void *record, json_t *object, const struct place *place,
+                        struct problems *problems)
+{
+    const struct limit_settings *limits = record;
+    struct place frame = PLACE_KEY(place, "frameBytes");
+
+    (void)object;
+    if (limits->frame_bytes > limits->arena_bytes / 2)
+        place_problem(&frame, problems,
+                      "%zu is more than half of arenaBytes (%zu); at least two frames must fit",
+                      limits->frame_bytes, limits->arena_bytes);
+}
+
+static const struct field limits_fields[] = {
+    {.name = "frameBytes",
+     .type = FIELD_BYTES,
+     FIELD_AT(struct limit_settings, frame_bytes),
+     .min = 1024,
+     .max = 64.0 * 1024 * 1024,
+     .fallback = "1Mi",
+     .help = "Largest frame on the bridge and largest body over HTTP; a larger one is answered "
+             "413."},
+    {.name = "arenaBytes",
+     .type = FIELD_BYTES,
+     FIELD_AT(struct limit_settings, arena_bytes),
+     .min = 1024.0 * 1024,
+     .max = 2.0 * 1024 * 1024 * 1024,
+     .fallback = "64Mi",
+     .help = "Registered memory that messages lie in, each way; touched as it is needed."},
+    {.name = "connections",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct limit_settings, connections),
+     .min = 1,
+     .max = 1000000,
+     .fallback = "16384",
+     .help = "Client connections open at once, bridge and HTTP together."},
+    {.name = "requests",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct limit_settings, requests),
+     .min = 1,
+     .max = 1000000,
+     .fallback = "131072",
+     .help = "Requests in flight in a replica; further ones are answered 503."},
+    {.name = "pipeline",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct limit_settings, pipeline),
+     .min = 1,
+     .max = 65536,
+     .fallback = "128",
+     .help =
+         "Unanswered requests a connection; at this many it is not read until one is answered."},
+    LIMIT_TIME_FIELD("frameTimeout", frame_timeout_ns, 1.0 * NS_PER_MS, "10s",
+                     "Longest from the first byte of a request to its last, then 408."),
+    LIMIT_TIME_FIELD("idleTimeout", idle_timeout_ns, 1.0 * NS_PER_MS, "5m",
+                     "How long a kept connection may lie without a request before it is closed."),
+    LIMIT_TIME_FIELD("writeTimeout", write_timeout_ns, 1.0 * NS_PER_MS, "30s",
+                     "How long an answer may wait for a client that does not read."),
+    {.name = "drainTimeout",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct limit_settings, drain_timeout_ns),
+     .max = 3600.0 * NS_PER_S,
+     .fallback = "25s",
+     .help = "How long requests in flight may take to finish after SIGTERM."},
+    {.name = "sources",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct limit_settings, sources),
+     .min = 1,
+     .max = 10000,
+     .fallback = "64",
+     .help = "Distinct values of the metrics' label `from`; further callers count as `other`."},
+};
+
+static const struct record_check limits_checks[] = {
+    {.run = check_frame,
+     .reads = {"frameBytes", "arenaBytes"},
+     .rule = "!isQuantity(string(self.frameBytes)) || !isQuantity(string(self.arenaBytes)) || "
+             "quantity(string(self.frameBytes)).add(quantity(string(self.frameBytes)))"
+             ".compareTo(quantity(string(self.arenaBytes))) <= 0",
+     .at = ".frameBytes",
+     .sentence = "it is more than half of arenaBytes; at least two frames must fit",
+     .says = "'%s is more than half of arenaBytes (%s); at least two frames must "
+             "fit'.format([string(self.frameBytes), string(self.arenaBytes)])"},
+};
+const struct record limits_record = {FIELDS(limits_fields), CHECKS(limits_checks),
+                                     .size = sizeof(struct limit_settings)};
+
+/* log */
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+
+static const struct field log_fields[] = {
+    {.name = "level",
+     .type = FIELD_WORD,
+     FIELD_AT(struct log_settings, level),
+     .names = log_levels,
+     .fallback = "info",
+     .help = "The least important lines that are written."},
+    {.name = "format",
+     .type = FIELD_WORD,
+     FIELD_AT(struct log_settings, format),
+     .names = log_formats,
+     .fallback = "logfmt",
+     .help = "`key=value` lines, or a JSON object a line."},
+};
+
+const struct record log_record = {FIELDS(log_fields), .size = sizeof(struct log_settings)};

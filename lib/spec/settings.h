@@ -1,0 +1,123 @@
+/*
+ * The parts that a DpuService and the agent's configuration have in common: the same structs, and
+ * the same field tables, so that a field means the same thing and has the same bounds and default
+ * in both. Plain data; whoever holds the outer struct owns what these point to (record_free() of
+ * its table).
+ */
+#ifndef DPUMESH_SPEC_SETTINGS_H
+#define DPUMESH_SPEC_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/distribution.h"
+#include "spec/field.h"
+#include "spec/pattern.h"
+
+enum internal_kind {
+    INTERNAL_NONE,       /* no work; the answer is one character */
+    INTERNAL_LOADER,     /* contract: cpu_stress and sleep_stress */
+    INTERNAL_COMPUTE_PI, /* contract: compute_pi */
+};
+
+/* workload.internalService: muBench's function and its parameters. */
+struct internal_service {
+    enum internal_kind kind;
+    bool cpu_run;            /* loader.cpuStress.run */
+    unsigned cpu_threads;    /* loader.cpuStress.threadPoolSize */
+    unsigned cpu_trials;     /* loader.cpuStress.trials */
+    unsigned complexity_min; /* rangeComplexity[0]: digits of pi */
+    unsigned complexity_max; /* rangeComplexity[1] */
+    bool sleep_run;          /* loader.sleepStress.run */
+    uint64_t sleep_ns;       /* loader.sleepStress.sleepTime (seconds in the document) */
+    double response_kb;      /* meanResponseSize: mean of an exponential, in 1000 characters */
+};
+
+struct external_call {
+    char *service;      /* the callee's name, its "__n" suffix removed */
+    double probability; /* of calling it at all, 0 to 1 */
+};
+
+/* workload.externalServices[i]: groups run in parallel, calls of one group in sequence. */
+struct external_group {
+    unsigned
+        seq_len; /* how many of the calls are made, a random sample when fewer; 1 to call_count */
+    size_t call_count;
+    struct external_call *calls;
+};
+
+struct workload_settings {
+    char *path;       /* "/api/v1" */
+    unsigned threads; /* CPU workers; 4 */
+    struct internal_service internal;
+    size_t group_count;
+    struct external_group *groups;
+};
+
+enum egress_mode {
+    EGRESS_SIMULATE, /* a call is a delay; nothing leaves the pod */
+};
+
+struct egress_settings {
+    enum egress_mode mode;
+    struct distribution latency; /* egress.latency */
+    uint64_t seed;               /* egress.latency.seed; 0 draws one at start */
+    unsigned workers;            /* calls outstanding; 0 no cap */
+    uint64_t timeout_ns;         /* a call, queueing included, then 504; 0 none; 30 s */
+};
+
+struct queue_settings {
+    unsigned ingress_sq, ingress_cq, egress_sq, egress_cq; /* entries, powers of two */
+    uint64_t poll_ns; /* how long a consumer polls after work before it sleeps; 0 never polls */
+};
+
+struct limit_settings {
+    size_t frame_bytes;        /* largest bridge frame and HTTP body; 1 MiB */
+    size_t arena_bytes;        /* registered memory each way; 64 MiB */
+    unsigned connections;      /* accepted at once, all listeners; 16384 */
+    unsigned requests;         /* in flight in this replica; 131072 */
+    unsigned pipeline;         /* unanswered requests a connection, then it is not read; 128 */
+    uint64_t frame_timeout_ns; /* first byte to last byte of a frame, then 408; 10 s */
+    uint64_t idle_timeout_ns;  /* keep-alive connection without a request, then closed; 5 m */
+    uint64_t write_timeout_ns; /* an answer that nobody reads, then closed; 30 s */
+    uint64_t drain_timeout_ns; /* after SIGTERM; 25 s */
+    unsigned sources;          /* distinct values of the metrics' label from; 64 */
+};
+
+struct log_settings {
+    char *level;  /* debug, info, warn, error */
+    char *format; /* logfmt, json */
+};
+
+/* The tables of the structs above. */
+extern const struct record egress_record, queues_record, limits_record, log_record;
+extern const struct record internal_service_record, external_group_record;
+
+/*
+ * The fields of spec.workload (DpuService) and workload (agent) that both have; `type` is the
+ * struct that the workload table belongs to, `member` its struct workload_settings.
+ */
+#define WORKLOAD_PATH_FIELD(owner, member)                                                         \
+    {                                                                                              \
+        .name = "path", .type = FIELD_STRING, FIELD_AT(owner, member.path), .fallback = "/api/v1", \
+        .min = 1, .max = 256, .pattern = &pattern_path,                                            \
+        .help = "HTTP path and bridge path at which the service answers."                          \
+    }
+#define WORKLOAD_CALL_FIELDS(owner, member)                                                        \
+    {.name = "internalService",                                                                    \
+     .type = FIELD_RECORD,                                                                         \
+     FIELD_AT(owner, member.internal),                                                             \
+     .flags = FIELD_OPTIONAL,                                                                      \
+     .record = &internal_service_record,                                                           \
+     .unset = "no work",                                                                           \
+     .help = "The work that a request does inside the service: exactly one function."},            \
+    {                                                                                              \
+        .name = "externalServices", .type = FIELD_RECORDS, FIELD_AT(owner, member.groups),         \
+        .other = offsetof(owner, member.group_count), .max = 128,                                  \
+        .record = &external_group_record, .unset = "no calls",                                     \
+        .help = "Groups of calls to other services. Groups run in parallel; the calls of one "     \
+                "group run one after the other."                                                   \
+    }
+
+#endif
