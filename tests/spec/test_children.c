@@ -1,0 +1,266 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "doc/document.h"
+#include "spec/agent_config.h"
+#include "spec/children.h"
+
+static struct dpuservice *parse(const char *spec)
+{
+    cleanup_documents struct documents documents = DOCUMENTS_INIT;
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct dpuservice *service = NULL;
+    char text[2048];
+
+    snprintf(text, sizeof(text),
+             "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\n"
+             "metadata:\n  name: s0\n  namespace: mubench-dpu\n  labels:\n"
+             "    app.kubernetes.io/part-of: shop\n    mine: 'yes'\nspec:\n%s",
+             spec);
+    int ret = documents_parse(text, strlen(text), "app.yaml", &documents, &problems);
+    if (ret == 0)
+        ret = dpuservice_parse(&documents.items[0], &service, &problems);
+    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "no sentence");
+    return service;
+}
+
+/* Whether object has at a path of keys ("spec/ports/0/name") this JSON (single quotes for double).
+ */
+static void expect(const json_t *object, const char *path, const char *json)
+{
+    char keys[256], text[1024], *save = NULL;
+    const json_t *at = object;
+
+    snprintf(keys, sizeof(keys), "%s", path);
+    for (char *key = strtok_r(keys, "/", &save); key; key = strtok_r(NULL, "/", &save))
+        at = json_is_array(at)
+                 ? json_array_get(at, (size_t)(*key - '0'))
+                 : json_object_get(at, key[0] == '~' ? "app.kubernetes.io/instance" : key);
+    snprintf(text, sizeof(text), "%s", json);
+    for (char *c = text; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    json_auto_t *expected = json_loads(text, JSON_DECODE_ANY, NULL);
+    cr_assert_not_null(expected, "%s", text);
+    cleanup_free char *shown = at ? json_dumps(at, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    cr_assert(at && json_equal(at, expected), "%s is %s, expected %s", path,
+              shown ? shown : "not there", text);
+}
+
+Test(children, what_they_are)
+{
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  replicas: 3\n"
+              "  image: agent:1\n"
+              "  imagePullPolicy: Never\n"
+              "  resources: {requests: {cpu: 100m}, limits: {memory: 64Mi}}\n"
+              "  service: {type: NodePort, ports: {http: 80}, nodePorts: {bridge: 30005}}\n"
+              "  workload: {workers: 3, threads: 2}\n"
+              "  limits: {drainTimeout: 40.5s}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+    static const char labels[] =
+        "{'app.kubernetes.io/name': 'dpumesh-agent', 'app.kubernetes.io/instance': 's0',"
+        " 'app.kubernetes.io/component': 'microservice', 'app.kubernetes.io/part-of': 'shop',"
+        " 'app.kubernetes.io/managed-by': 'dpumesh'}";
+    static const char selector[] =
+        "{'app.kubernetes.io/name': 'dpumesh-agent', 'app.kubernetes.io/instance': 's0'}";
+
+    const json_t *config_map = children.objects[CHILD_CONFIG_MAP];
+    expect(config_map, "apiVersion", "'v1'");
+    expect(config_map, "kind", "'ConfigMap'");
+    expect(config_map, "metadata/name", "'s0-dpu'");
+    expect(config_map, "metadata/namespace", "'mubench-dpu'");
+    expect(config_map, "metadata/labels", labels);
+
+    const json_t *kube_service = children.objects[CHILD_SERVICE];
+    expect(kube_service, "kind", "'Service'");
+    expect(kube_service, "metadata/name", "'s0'");
+    expect(kube_service, "spec",
+           "{'type': 'NodePort', 'selector': {'app.kubernetes.io/name': 'dpumesh-agent',"
+           " 'app.kubernetes.io/instance': 's0'}, 'ports': ["
+           "{'name': 'bridge', 'protocol': 'TCP', 'port': 5005, 'targetPort': 'bridge',"
+           " 'nodePort': 30005},"
+           "{'name': 'http', 'protocol': 'TCP', 'port': 80, 'targetPort': 'http',"
+           " 'appProtocol': 'http'}]}");
+
+    const json_t *deployment = children.objects[CHILD_DEPLOYMENT];
+    expect(deployment, "apiVersion", "'apps/v1'");
+    expect(deployment, "metadata/name", "'s0-dpu'");
+    expect(deployment, "spec/replicas", "3");
+    expect(deployment, "spec/selector/matchLabels", selector);
+    expect(deployment, "spec/strategy/rollingUpdate/maxUnavailable", "0");
+    expect(deployment, "spec/template/metadata/labels", labels);
+    expect(deployment, "spec/template/spec/terminationGracePeriodSeconds", "46");
+    expect(deployment, "spec/template/spec/containers/0/image", "'agent:1'");
+    expect(deployment, "spec/template/spec/containers/0/imagePullPolicy", "'Never'");
+    expect(deployment, "spec/template/spec/containers/0/args",
+           "['--config', '/etc/dpumesh/agent.json']");
+    expect(deployment, "spec/template/spec/containers/0/resources",
+           "{'requests': {'cpu': '100m'}, 'limits': {'memory': '64Mi'}}");
+    expect(deployment, "spec/template/spec/containers/0/ports",
+           "[{'name': 'bridge', 'containerPort': 5005, 'protocol': 'TCP'},"
+           " {'name': 'http', 'containerPort': 8080, 'protocol': 'TCP'}]");
+    expect(deployment, "spec/template/spec/containers/0/readinessProbe/httpGet",
+           "{'path': '/readyz', 'port': 'http'}");
+    expect(deployment, "spec/template/spec/containers/0/livenessProbe/httpGet",
+           "{'path': '/healthz', 'port': 'http'}");
+    expect(deployment, "spec/template/spec/volumes/0/configMap/name", "'s0-dpu'");
+
+    /* Pod Security "restricted" (Kubernetes, Pod Security Standards) */
+    expect(deployment, "spec/template/spec/securityContext",
+           "{'runAsNonRoot': true, 'runAsUser': 65532, 'runAsGroup': 65532,"
+           " 'seccompProfile': {'type': 'RuntimeDefault'}}");
+    expect(deployment, "spec/template/spec/containers/0/securityContext",
+           "{'allowPrivilegeEscalation': false, 'readOnlyRootFilesystem': true,"
+           " 'capabilities': {'drop': ['ALL']}}");
+    expect(deployment, "spec/template/spec/automountServiceAccountToken", "false");
+}
+
+/* The configuration in the ConfigMap is one that the agent accepts, and says what the service says.
+ */
+Test(children, the_agent_takes_its_configuration)
+{
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  workload:\n"
+              "    workers: 3\n"
+              "    threads: 2\n"
+              "    internalService: {loader: {sleepStress: {sleepTime: 0.1}}}\n"
+              "    externalServices:\n"
+              "    - {services: [s1, s1, s2], seqLen: 2, probabilities: {s2: 0.3}}\n"
+              "  egress: {latency: {distribution: uniform, low: 1us, high: 1ms, seed: 4}}\n"
+              "  datapath: {queues: {ingressSubmission: 64}}\n"
+              "  limits: {frameBytes: 4Ki}\n"
+              "  log: {level: debug}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_agent_config struct agent_config *config = NULL;
+
+    spec_children(service, &children);
+    const char *text = json_string_value(json_object_get(
+        json_object_get(children.objects[CHILD_CONFIG_MAP], "data"), CHILD_CONFIG_KEY));
+    int ret = agent_config_parse(text, strlen(text), "agent.json", &config, &problems);
+    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "no sentence");
+    cr_assert_str_eq(config->service, "s0");
+    cr_assert_eq(config->workload.threads, 6, "workers times threads");
+    cr_assert_eq(config->workload.internal.sleep_ns, 100000000);
+    cr_assert_eq(config->workload.groups[0].seq_len, 2);
+    cr_assert_str_eq(config->workload.groups[0].calls[1].service, "s1");
+    cr_assert_eq(config->workload.groups[0].calls[1].probability, 1);
+    cr_assert_eq(config->workload.groups[0].calls[2].probability, 0.3);
+    cr_assert_eq(config->egress.latency.low_ns, 1000);
+    cr_assert_eq(config->egress.latency.high_ns, 1000000);
+    cr_assert_eq(config->queues.ingress_sq, 64);
+    cr_assert_eq(config->limits.frame_bytes, 4096);
+    cr_assert_str_eq(config->log.level, "debug");
+    cr_assert(!config->peers_known);
+    cr_assert(strstr(text, "\"sleepTime\": 0.1\n"), "numbers are printed without noise");
+}
+
+static char *hash_of(const char *spec, char text[4096])
+{
+    cleanup_dpuservice struct dpuservice *service = parse(spec);
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+    cleanup_free char *deployment = spec_json_text(children.objects[CHILD_DEPLOYMENT]);
+    char *at = strstr(deployment, CHILD_CONFIG_ANNOTATION);
+    cr_assert_not_null(at);
+    snprintf(text, 4096, "%.40s", at);
+    return text;
+}
+
+Test(children, same_in_same_out)
+{
+    char one[4096], other[4096];
+    static const char spec[] = "  egress: {workers: 3}\n";
+    cleanup_dpuservice struct dpuservice *a = parse(spec), *b = parse(spec);
+    cleanup_children struct children from_a = CHILDREN_INIT, from_b = CHILDREN_INIT;
+
+    spec_children(a, &from_a);
+    spec_children(b, &from_b);
+    for (size_t i = 0; i <= CHILD_DEPLOYMENT; i++) {
+        cleanup_free char *text_a = spec_json_text(from_a.objects[i]);
+        cleanup_free char *text_b = spec_json_text(from_b.objects[i]);
+        cr_assert_str_eq(text_a, text_b);
+    }
+    /* A changed configuration rolls the pods; a changed number of replicas does not. */
+    cr_assert_str_neq(hash_of("  egress: {workers: 3}\n", one),
+                      hash_of("  egress: {workers: 4}\n", other));
+    cr_assert_str_eq(hash_of("  replicas: 3\n", one), hash_of("  replicas: 4\n", other));
+}
+
+/* Where they are asked for, and only there: what scales, what keeps, where pods may run. */
+Test(children, where_asked)
+{
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  replicas: 9\n"
+              "  resources: {requests: {cpu: '0.5', memory: 1024Mi}}\n"
+              "  podTemplate:\n"
+              "    labels: {team: a}\n"
+              "    annotations: {example.org/scrape: 'true'}\n"
+              "    nodeSelector: {disk: ssd}\n"
+              "    tolerations: [{key: dpu, operator: Exists, effect: null}]\n"
+              "    topologySpreadConstraints:\n"
+              "    - {maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}\n"
+              "    - {maxSkew: 2, topologyKey: host, whenUnsatisfiable: DoNotSchedule,\n"
+              "       labelSelector: {}}\n"
+              "    imagePullSecrets: [{name: pull}]\n"
+              "    schedulerName: mine\n"
+              "  autoscaling: {engine: hpa, minReplicas: 2, maxReplicas: 5}\n"
+              "  disruptionBudget: {maxUnavailable: 50%}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+
+    const json_t *deployment = children.objects[CHILD_DEPLOYMENT];
+    expect(deployment, "metadata/annotations",
+           "{'dpumesh.io/owns': 'annotation:example.org/scrape imagePullSecrets label:team"
+           " nodeSelector request:cpu request:memory schedulerName tolerations"
+           " topologySpreadConstraints'}");
+    expect(deployment, "spec/replicas", "5");
+    expect(deployment, "spec/template/metadata/labels/team", "'a'");
+    expect(deployment, "spec/template/spec/nodeSelector", "{'disk': 'ssd'}");
+    expect(deployment, "spec/template/spec/tolerations", "[{'key': 'dpu', 'operator': 'Exists'}]");
+    expect(deployment, "spec/template/spec/topologySpreadConstraints/0/labelSelector",
+           "{'matchLabels': {'app.kubernetes.io/name': 'dpumesh-agent',"
+           " 'app.kubernetes.io/instance': 's0'}}");
+    expect(deployment, "spec/template/spec/topologySpreadConstraints/1/labelSelector", "{}");
+    expect(deployment, "spec/template/spec/imagePullSecrets", "[{'name': 'pull'}]");
+    expect(deployment, "spec/template/spec/containers/0/resources",
+           "{'requests': {'cpu': '500m', 'memory': '1Gi'}}");
+
+    const json_t *autoscaler = children.objects[CHILD_AUTOSCALER];
+    expect(autoscaler, "metadata/name", "'s0-dpu'");
+    expect(autoscaler, "spec",
+           "{'scaleTargetRef': {'apiVersion': 'dpumesh.io/v1alpha1', 'kind': 'DpuService',"
+           " 'name': 's0'}, 'minReplicas': 2, 'maxReplicas': 5, 'metrics': [{'type': 'Resource',"
+           " 'resource': {'name': 'cpu', 'target': {'type': 'Utilization',"
+           " 'averageUtilization': 80}}}]}");
+    expect(children.objects[CHILD_DISRUPTION_BUDGET], "spec",
+           "{'maxUnavailable': '50%', 'selector': {'matchLabels': {'app.kubernetes.io/name':"
+           " 'dpumesh-agent', 'app.kubernetes.io/instance': 's0'}}}");
+
+    cleanup_dpuservice struct dpuservice *plain = parse("  replicas: 9\n");
+    cleanup_children struct children few = CHILDREN_INIT;
+    spec_children(plain, &few);
+    cr_assert_null(few.objects[CHILD_AUTOSCALER]);
+    cr_assert_null(few.objects[CHILD_DISRUPTION_BUDGET]);
+}
+
+Test(children, identities)
+{
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  resources: {limits: {cpu: 1}}\n"
+              "  autoscaling: {engine: hpa, maxReplicas: 5}\n"
+              "  disruptionBudget: {minAvailable: 1}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+
+    for (enum child_kind kind = 0; kind < CHILD_KINDS; kind++) {
+        struct child_identity identity = spec_child_identity(kind);
+        const json_t *object = children.objects[kind];
+        cr_assert_str_eq(json_string_value(json_object_get(object, "kind")), identity.kind);
+        cr_assert_str_eq(json_string_value(json_object_get(object, "apiVersion")),
+                         identity.api_version);
+        cr_assert(strstr(identity.api_version, identity.version));
+        cr_assert(strstr(identity.api_version, identity.group));
+    }
+}
