@@ -1,0 +1,72 @@
+#include "agent/message.h"
+
+#include <string.h>
+#include <strings.h>
+
+const char *const travel_header_names[TRAVEL_HEADERS] = {
+    "x-request-id",          "x-b3-traceid",        "x-b3-spanid",
+    "x-b3-parentspanid",     "x-b3-sampled",        "x-b3-flags",
+    "x-datadog-trace-id",    "x-datadog-parent-id", "x-datadog-sampling-priority",
+    "x-ot-span-context",     "grpc-trace-bin",      "traceparent",
+    "x-cloud-trace-context",
+};
+
+int travel_header(const char *name, size_t length)
+{
+    /* Most headers are none of these, and their first letter shows it. */
+    char first = length ? (char)(name[0] | 0x20) : '\0';
+    if (first != 'x' && first != 't' && first != 'g')
+        return -1;
+    for (int i = 0; i < TRAVEL_HEADERS; i++)
+        if (strlen(travel_header_names[i]) == length &&
+            strncasecmp(name, travel_header_names[i], length) == 0)
+            return i;
+    return -1;
+}
+
+const char *draft_check(const struct request_draft *draft)
+{
+    if (draft->path.length > PATH_MAX_BYTES)
+        return "the path is longer than 8192 bytes";
+    if (draft->query.length > QUERY_MAX_BYTES)
+        return "the query string is longer than 32768 bytes";
+    for (unsigned mask = draft->header_mask; mask; mask &= mask - 1)
+        if (draft->headers[__builtin_ctz(mask)].length > HEADER_MAX_BYTES)
+            return "a header that travels on is longer than 4096 bytes";
+    return NULL;
+}
+
+size_t draft_length(const struct request_draft *draft)
+{
+    size_t length = sizeof(struct request_message) + draft->path.length + draft->query.length +
+                    draft->body.length;
+    for (unsigned mask = draft->header_mask; mask; mask &= mask - 1)
+        length += 3 + draft->headers[__builtin_ctz(mask)].length;
+    return length;
+}
+
+void draft_write(const struct request_draft *draft, uint32_t source,
+                 struct request_message *message)
+{
+    char *out = (char *)(message + 1);
+    message->source = source;
+    message->method = draft->method;
+    message->path_length = (uint16_t)json_unescape(&draft->path, out);
+    out += message->path_length;
+    message->query_length = (uint16_t)json_unescape(&draft->query, out);
+    out += message->query_length;
+    char *headers = out;
+    message->header_count = 0;
+    for (unsigned mask = draft->header_mask; mask; mask &= mask - 1) {
+        int number = __builtin_ctz(mask);
+        uint16_t length = (uint16_t)json_unescape(&draft->headers[number], out + 3);
+        *out = (char)number;
+        memcpy(out + 1, &length, sizeof length);
+        out += 3 + length;
+        message->header_count++;
+    }
+    message->header_bytes = (uint16_t)(out - headers);
+    message->body_length = (uint32_t)json_unescape(&draft->body, out);
+    out += message->body_length;
+    message->length = (uint32_t)(out - (char *)message);
+}

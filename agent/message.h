@@ -1,0 +1,84 @@
+/*
+ * A request as it lies in registered memory, written by the bridge or the HTTP front and read by
+ * the application and by egress: a fixed head, then path, query string, headers that travel on, and
+ * body, each with its length, no terminators, no pointers.
+ *
+ * A draft is a request as it stands in the bytes that were received: views into them.
+ * draft_length() says what it needs at most, draft_write() lays it out.
+ */
+#ifndef DPUMESH_AGENT_MESSAGE_H
+#define DPUMESH_AGENT_MESSAGE_H
+
+#include <stdint.h>
+
+#include "agent/json.h"
+
+enum request_method { METHOD_GET, METHOD_POST, METHOD_HEAD, METHOD_OTHER };
+
+/* The headers that travel on with every external call and come back (contract section 2). */
+enum { TRAVEL_HEADERS = 13 };
+extern const char *const travel_header_names[TRAVEL_HEADERS];
+
+/* The number of a header that travels, in any case, or -1. */
+int travel_header(const char *name, size_t length);
+
+struct request_message {
+    uint32_t length;       /* the whole message, this head included */
+    uint32_t body_length;  /* last in the message */
+    uint32_t source;       /* who sent it, number of a metrics label */
+    uint16_t path_length;  /* first after the head */
+    uint16_t query_length; /* then */
+    uint16_t
+        header_bytes; /* then, each: number, 16-bit length (both ends are this machine), text */
+    uint8_t method;   /* enum request_method */
+    uint8_t header_count;
+};
+
+/* Caps of what a draft may hold; a longer path, query or header is refused with 400. */
+enum { PATH_MAX_BYTES = 8192, QUERY_MAX_BYTES = 32768, HEADER_MAX_BYTES = 4096 };
+
+struct request_draft {
+    uint8_t method; /* enum request_method */
+    struct json_text path, query, body;
+    uint16_t header_mask; /* bit n: headers[n] is set */
+    struct json_text headers[TRAVEL_HEADERS];
+};
+
+static inline const char *message_path(const struct request_message *m)
+{
+    return (const char *)(m + 1);
+}
+static inline const char *message_query(const struct request_message *m)
+{
+    return message_path(m) + m->path_length;
+}
+static inline const char *message_headers(const struct request_message *m)
+{
+    return message_query(m) + m->query_length;
+}
+static inline const char *message_body(const struct request_message *m)
+{
+    return message_headers(m) + m->header_bytes;
+}
+
+/* One header of a message: its number, text and length; returns the next. */
+static inline const char *message_header(const char *at, int *ret_number, const char **ret_text,
+                                         uint16_t *ret_length)
+{
+    *ret_number = (unsigned char)at[0];
+    __builtin_memcpy(ret_length, at + 1, sizeof *ret_length);
+    *ret_text = at + 3;
+    return at + 3 + *ret_length;
+}
+
+/* Why a draft can't become a message (a static sentence), or NULL. */
+const char *draft_check(const struct request_draft *draft);
+
+/* Bytes that draft_write() needs at most. */
+size_t draft_length(const struct request_draft *draft);
+
+/* Lays the draft out at `message`; the real length stands in message->length. */
+void draft_write(const struct request_draft *draft, uint32_t source,
+                 struct request_message *message);
+
+#endif
