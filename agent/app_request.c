@@ -1,0 +1,428 @@
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/app_private.h"
+#include "agent/reply.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+static struct app_request *request_at(struct app *app, uint32_t index)
+{
+    return pool_at(&app->requests, index);
+}
+
+static const struct request_message *message_of(struct app *app, const struct app_request *r)
+{
+    return arena_at(&app->agent->forward, r->node.user);
+}
+
+static uint16_t *places(struct app_request *r)
+{
+    return r->plan->group_count > INLINE_GROUPS ? r->many : r->at;
+}
+
+/* The calls are over: what only they needed goes. */
+static void drop_plan(struct app *app, struct app_request *r)
+{
+    if (!r->plan)
+        return;
+    if (r->plan->group_count > INLINE_GROUPS)
+        free(r->many);
+    if (!r->plan->shared)
+        plan_free(r->plan, &app->agent->reverse);
+    r->plan = NULL;
+}
+
+/* Hands the answer to the I/O thread; false when the completion queue is full. */
+static bool complete(struct app *app, uint32_t index)
+{
+    struct app_request *r = request_at(app, index);
+    struct descriptor *d = ring_slot(&app->agent->ingress_cq);
+    if (!d) {
+        metric_add(app->agent->metrics.queue_full[QUEUE_INGRESS_CQ], 1);
+        return false;
+    }
+    d->offset = r->answer.offset;
+    d->length = r->answer.length;
+    d->tag = r->exchange;
+    d->status = (uint16_t)reject_status(r->reason);
+    d->flags = (uint16_t)(r->reason | (r->json ? DESCRIPTOR_JSON : 0));
+    ring_submit(&app->agent->ingress_cq, d);
+    metric_add(app->agent->metrics.queue_submitted[QUEUE_INGRESS_CQ], 1);
+    config_ref_drop(r->config);
+    pool_give(&app->requests, index);
+    return true;
+}
+
+static void answer(struct app *app, uint32_t index, uint32_t offset, uint32_t length)
+{
+    struct app_request *r = request_at(app, index);
+    drop_plan(app, r);
+    r->answer.offset = offset;
+    r->answer.length = length;
+    /* Answers that wait keep their order. */
+    if (app->answered_first == POOL_NONE && complete(app, index))
+        return;
+    r->node.next = POOL_NONE;
+    if (app->answered_first == POOL_NONE)
+        app->answered_first = index;
+    else
+        request_at(app, app->answered_last)->node.next = index;
+    app->answered_last = index;
+}
+
+/* Answers with the reason's own sentence. */
+static void refuse(struct app *app, uint32_t index, enum reject_reason reason)
+{
+    struct app_request *r = request_at(app, index);
+    r->reason = (uint8_t)reason;
+    r->json = true;
+    answer(app, index, ARENA_NONE, 0);
+}
+
+/* Answers with a sentence of the moment, or with the reason's own when there is no memory. */
+static void refuse_with(struct app *app, uint32_t index, enum reject_reason reason,
+                        const char *sentence)
+{
+    struct app_request *r = request_at(app, index);
+    size_t length = strlen(sentence);
+    uint32_t offset = arena_alloc(&app->agent->reverse, json_escaped_length(sentence, length) + 16);
+    if (offset == ARENA_NONE) {
+        refuse(app, index, reason);
+        return;
+    }
+    char *begin = arena_at(&app->agent->reverse, offset), *end = begin;
+    end = mempcpy(end, "{\"message\":\"", 12);
+    end = json_escape(sentence, length, end);
+    end = mempcpy(end, "\"}", 2);
+    r->reason = (uint8_t)reason;
+    r->json = true;
+    answer(app, index, offset, (uint32_t)(end - begin));
+}
+
+static struct mub_series *series_of(struct app *app, const struct request_message *m)
+{
+    uint32_t source = m->source < app->source_limit ? m->source : 0;
+    bool post = m->method == METHOD_POST;
+    struct mub_series *s = &app->series[2 * source + post];
+    if (!s->size)
+        agent_metrics_mub(app->agent, app->config->config, post ? "POST" : "GET",
+                          app->agent->sources[source], s);
+    return s;
+}
+
+/* Size of the answer's body: max(1, 1000 * Exp(mean)) characters (contract section 2), cut at a
+ * sixteenth of the registered memory so that one draw can't take it all. */
+static uint32_t draw_size(struct app *app, const struct agent_config *config)
+{
+    if (config->workload.internal.response_kb == 0)
+        return 1;
+    double size = random_exponential(&app->random, 1000 * config->workload.internal.response_kb);
+    double most = (double)app->agent->reverse.size / 16;
+    return size < 1 ? 1 : (uint32_t)(size > most ? most : size);
+}
+
+/* All calls are done and none failed, or some did. */
+static void finish(struct app *app, uint32_t index)
+{
+    struct app_request *r = request_at(app, index);
+    const struct request_message *m = message_of(app, r);
+    struct mub_series *s = series_of(app, m);
+    uint64_t external_ns = r->start_ns + r->internal_us * NS_PER_US;
+    double external_ms = external_ns < app->now_ns ? (double)(app->now_ns - external_ns) / 1e6 : 0;
+    metric_observe(s->internal, (double)r->internal_us / 1e3);
+    if (r->plan->group_count > 0)
+        metric_observe(s->external, external_ms);
+    metric_observe(s->request, (double)(app->now_ns - r->start_ns) / 1e6);
+    if (r->reason) {
+        refuse(app, index, r->reason);
+        return;
+    }
+    uint32_t size = draw_size(app, r->config->config);
+    uint32_t offset = arena_alloc(&app->agent->reverse, size);
+    if (offset == ARENA_NONE) {
+        refuse(app, index, REJECT_MEMORY_FULL);
+        return;
+    }
+    memset(arena_at(&app->agent->reverse, offset), 'm', size);
+    metric_observe(s->size, size);
+    answer(app, index, offset, size);
+}
+
+/* Writes one call into a slot of the egress queue. */
+static void submit_call(struct app *app, struct descriptor *d, uint32_t tag)
+{
+    struct app_request *r = request_at(app, tag & TAG_REQUEST_MASK);
+    uint32_t group = tag >> TAG_REQUEST_BITS;
+    const struct request_message *m = message_of(app, r);
+    const struct plan_call *call =
+        &plan_calls(r->plan)[plan_groups(r->plan)[group].first + places(r)[group]++];
+    d->offset = r->node.user;
+    d->length = m->length;
+    d->tag = tag;
+    d->status = 0;
+    d->flags = 0;
+    d->body_offset = call->body_length ? (uint32_t)(message_body(m) - (const char *)m) +
+                                             r->node.user + call->body_offset
+                                       : ARENA_NONE;
+    d->body_length = call->body_length;
+    d->stamp_us = (uint32_t)(app->now_ns / NS_PER_US);
+    ring_submit(&app->agent->egress_sq, d);
+    metric_add(app->agent->metrics.queue_submitted[QUEUE_EGRESS_SQ], 1);
+}
+
+static void group_done(struct app *app, uint32_t index)
+{
+    if (--request_at(app, index)->groups_left == 0)
+        finish(app, index);
+}
+
+static void fail_call(struct app *app, struct app_request *r, enum reject_reason reason)
+{
+    if (!r->reason)
+        r->reason = (uint8_t)reason;
+    metric_add(app->agent->metrics.calls_failed, 1);
+}
+
+/* Whether the group has a call to make now; steps over those that the dice or a name rule out. A
+ * failed call ends its group. */
+static bool has_call(struct app *app, struct app_request *r, uint32_t group)
+{
+    const struct plan_group *g = &plan_groups(r->plan)[group];
+    for (uint16_t *at = &places(r)[group]; *at < g->count; (*at)++) {
+        const struct plan_call *call = &plan_calls(r->plan)[g->first + *at];
+        if (call->probability < 1 && random_unit(&app->random) >= call->probability)
+            continue;
+        if (call->known)
+            return true;
+        metric_add(app->agent->metrics.calls_unknown, 1);
+        fail_call(app, r, REJECT_EXTERNAL_ERROR);
+        return false;
+    }
+    return false;
+}
+
+static void fifo_push(struct tag_fifo *fifo, uint32_t tag)
+{
+    if (fifo->count == fifo->capacity) {
+        uint32_t capacity = fifo->capacity ? 2 * fifo->capacity : 64;
+        uint32_t *tags = xreallocarray(NULL, capacity, sizeof *tags);
+        for (uint32_t i = 0; i < fifo->count; i++)
+            tags[i] = fifo->tags[(fifo->first + i) % fifo->capacity];
+        free(fifo->tags);
+        *fifo = (struct tag_fifo){tags, capacity, 0, fifo->count};
+    }
+    fifo->tags[(fifo->first + fifo->count++) % fifo->capacity] = tag;
+}
+
+/* Makes the group's next call, or ends the group. */
+static void step(struct app *app, uint32_t index, uint32_t group)
+{
+    if (!has_call(app, request_at(app, index), group)) {
+        group_done(app, index);
+        return;
+    }
+    uint32_t tag = index | group << TAG_REQUEST_BITS;
+    struct descriptor *d = app->blocked.count ? NULL : ring_slot(&app->agent->egress_sq);
+    if (d) {
+        submit_call(app, d, tag);
+        return;
+    }
+    metric_add(app->agent->metrics.queue_full[QUEUE_EGRESS_SQ], 1);
+    fifo_push(&app->blocked, tag);
+}
+
+static void begin_calls(struct app *app, uint32_t index)
+{
+    struct app_request *r = request_at(app, index);
+    uint32_t groups = r->plan->group_count;
+    uint64_t internal_us = (app->now_ns - r->start_ns) / NS_PER_US;
+    r->internal_us = internal_us < UINT32_MAX ? (uint32_t)internal_us : UINT32_MAX;
+    if (groups == 0) {
+        finish(app, index);
+        return;
+    }
+    if (groups > INLINE_GROUPS)
+        r->many = xcalloc(groups, sizeof *r->many);
+    else
+        memset(r->at, 0, sizeof r->at);
+    /* One more than there are, so that a group that ends at once can't finish the request while the
+     * others have not begun. */
+    r->groups_left = (uint16_t)(groups + 1);
+    for (uint32_t group = 0; group < groups; group++)
+        step(app, index, group);
+    group_done(app, index);
+}
+
+/* One of a request's parallel jobs; its complexity is drawn once (muBench, Loader). */
+static bool submit_job(struct app *app, uint32_t index, uint32_t trials)
+{
+    struct app_request *r = request_at(app, index);
+    const struct internal_service *internal = &r->config->config->workload.internal;
+    struct cpu_job *job = xmalloc(sizeof *job);
+    *job = (struct cpu_job){.owner = index,
+                            .digits = (uint32_t)random_range(&app->random, internal->complexity_min,
+                                                             internal->complexity_max),
+                            .trials = trials};
+    if (workers_submit(&app->workers, job) < 0) {
+        free(job);
+        return false;
+    }
+    r->jobs_running++;
+    return true;
+}
+
+/* The CPU work is done, or there was none: sleep comes next. */
+static void after_jobs(struct app *app, uint32_t index)
+{
+    struct app_request *r = request_at(app, index);
+    const struct internal_service *internal = &r->config->config->workload.internal;
+    if (r->reason) {
+        refuse(app, index, r->reason);
+    } else if (internal->sleep_run && internal->sleep_ns > 0) {
+        r->node.deadline_ns = app->now_ns + internal->sleep_ns;
+        wheel_add(&app->sleeping, index);
+    } else {
+        begin_calls(app, index);
+    }
+}
+
+static void begin_internal(struct app *app, uint32_t index)
+{
+    struct app_request *r = request_at(app, index);
+    const struct internal_service *internal = &r->config->config->workload.internal;
+    unsigned jobs = 0, trials = 1;
+    if (internal->kind == INTERNAL_COMPUTE_PI) {
+        jobs = 1;
+    } else if (internal->kind == INTERNAL_LOADER && internal->cpu_run) {
+        jobs = internal->cpu_threads;
+        trials = internal->cpu_trials;
+    }
+    for (unsigned i = 0; i < jobs; i++)
+        if (!submit_job(app, index, trials)) {
+            r->reason = REJECT_INTERNAL_ERROR;
+            break;
+        }
+    if (r->jobs_running == 0)
+        after_jobs(app, index);
+}
+
+void app_job_done(struct app *app, struct cpu_job *job)
+{
+    uint32_t index = job->owner;
+    free(job);
+    if (--request_at(app, index)->jobs_running == 0)
+        after_jobs(app, index);
+}
+
+void app_sleep_done(struct app *app, uint32_t index)
+{
+    begin_calls(app, index);
+}
+
+void app_call_done(struct app *app, const struct descriptor *completion)
+{
+    uint32_t index = completion->tag & TAG_REQUEST_MASK;
+    struct app_request *r = request_at(app, index);
+    if (completion->status == 200) {
+        step(app, index, completion->tag >> TAG_REQUEST_BITS);
+        return;
+    }
+    fail_call(app, r, completion->status == 504 ? REJECT_EXTERNAL_TIMEOUT : REJECT_EXTERNAL_ERROR);
+    group_done(app, index);
+}
+
+/* Gives the request its plan; REJECT_NONE, or why there is none (malformed: the sentence says
+ * more). */
+static enum reject_reason choose_plan(struct app *app, struct app_request *r,
+                                      const struct request_message *m,
+                                      char sentence[PLAN_SENTENCE_MAX])
+{
+    struct arena *arena = &app->agent->reverse;
+    r->plan = app->config->plan;
+    if (m->method == METHOD_POST && m->body_length > 0) {
+        r->plan = NULL;
+        int result = plan_of_trace(app->config->config, message_body(m), m->body_length, arena,
+                                   &r->plan, sentence);
+        return result == -EINVAL ? REJECT_MALFORMED : result < 0 ? REJECT_MEMORY_FULL : REJECT_NONE;
+    }
+    if (r->plan->sampling)
+        r->plan = plan_sampled(r->plan, &app->random, arena);
+    return r->plan ? REJECT_NONE : REJECT_MEMORY_FULL;
+}
+
+/* Whether the request is one for the application; answers it otherwise. */
+static bool admit(struct app *app, uint32_t index)
+{
+    struct app_request *r = request_at(app, index);
+    const struct request_message *m = message_of(app, r);
+    const char *path = app->config->config->workload.path;
+    char sentence[PLAN_SENTENCE_MAX];
+    if (m->path_length != strlen(path) || memcmp(message_path(m), path, m->path_length) != 0) {
+        snprintf(sentence, sizeof sentence, "no such path; this service answers at %.128s", path);
+        refuse_with(app, index, REJECT_NOT_FOUND, sentence);
+        return false;
+    }
+    if (m->method == METHOD_OTHER) {
+        refuse(app, index, REJECT_METHOD);
+        return false;
+    }
+    enum reject_reason reason = choose_plan(app, r, m, sentence);
+    if (reason == REJECT_MALFORMED) {
+        refuse_with(app, index, reason, sentence);
+        return false;
+    }
+    if (reason) {
+        refuse(app, index, reason);
+        return false;
+    }
+    /* Refused while nothing is done yet; a request that was admitted waits for room instead. */
+    uint32_t groups = r->plan->group_count, least = groups < 16 ? groups : 16;
+    if (groups > 0 && __atomic_load_n(&app->agent->egress_capped, __ATOMIC_RELAXED) &&
+        (app->blocked.count || ring_room(&app->agent->egress_sq, least) < least)) {
+        metric_add(app->agent->metrics.queue_full[QUEUE_EGRESS_SQ], 1);
+        if (!r->plan->shared)
+            plan_free(r->plan, &app->agent->reverse);
+        r->plan = NULL;
+        refuse(app, index, REJECT_EGRESS_QUEUE_FULL);
+        return false;
+    }
+    return true;
+}
+
+void app_begin(struct app *app, const struct descriptor *submission)
+{
+    /* As many as exchanges, so there always is one. */
+    uint32_t index = pool_take(&app->requests);
+    struct app_request *r = request_at(app, index);
+    *r = (struct app_request){.node.user = submission->offset,
+                              .exchange = submission->tag,
+                              .start_ns = app->now_ns,
+                              .config = app->config};
+    config_ref_take(r->config);
+    if (admit(app, index))
+        begin_internal(app, index);
+}
+
+bool app_retry(struct app *app)
+{
+    bool any = false;
+    while (app->answered_first != POOL_NONE) {
+        uint32_t index = app->answered_first, next = request_at(app, index)->node.next;
+        if (!complete(app, index))
+            break;
+        app->answered_first = next;
+        any = true;
+    }
+    struct tag_fifo *blocked = &app->blocked;
+    struct descriptor *d;
+    while (blocked->count && (d = ring_slot(&app->agent->egress_sq))) {
+        submit_call(app, d, blocked->tags[blocked->first]);
+        blocked->first = (blocked->first + 1) % blocked->capacity;
+        blocked->count--;
+        any = true;
+    }
+    return any;
+}

@@ -1,0 +1,195 @@
+/*
+ * The simulated outside world: takes calls from the egress submission queue, keeps each for its
+ * latency in a timing wheel, and completes it. With egress.workers, only so many are worked on at a
+ * time and the others stay in the queue, first come first served; this gives a replica its
+ * capacity.
+ */
+#include "agent/io_private.h"
+#include "base/clock.h"
+
+void egress_seed(struct io *io)
+{
+    uint64_t seed = io_config(io)->egress.seed;
+    random_seed(&io->egress.random, seed ? seed : clock_monotonic_ns(),
+                UINT64_C(0x656772657373)); /* "egress" */
+}
+
+int egress_init(struct io *io, struct error **err)
+{
+    const struct agent_config *config = io_config(io);
+    struct egress *e = &io->egress;
+    /* Calls past this stay in the queue: back-pressure, not loss. */
+    uint32_t most = config->limits.requests < 65536 ? 65536 : config->limits.requests;
+    int result = pool_init(&e->calls, sizeof(struct egress_call), most, err);
+    if (result < 0)
+        return result;
+    wheel_init(&e->wheel, &e->calls, clock_monotonic_ns());
+    e->done_first = e->done_last = POOL_NONE;
+    egress_seed(io);
+    return 0;
+}
+
+void egress_destroy(struct io *io)
+{
+    pool_destroy(&io->egress.calls);
+}
+
+static struct egress_call *call_at(struct egress *e, uint32_t index)
+{
+    return pool_at(&e->calls, index);
+}
+
+/* When the descriptor was submitted, on our clock: its stamp counts microseconds modulo 2^32. */
+static uint64_t submitted_ns(const struct io *io, const struct descriptor *d)
+{
+    uint32_t age_us = (uint32_t)(io->now_ns / NS_PER_US) - d->stamp_us;
+    /* Our reading of the clock may be older than the submitter's. */
+    return age_us > UINT32_MAX / 2 ? io->now_ns : io->now_ns - age_us * NS_PER_US;
+}
+
+static bool complete(struct io *io, uint32_t tag, uint16_t status)
+{
+    struct ring *cq = &io->agent->egress_cq;
+    struct descriptor *d = ring_slot(cq);
+    if (!d)
+        return false;
+    d->tag = tag;
+    d->status = status;
+    ring_submit(cq, d);
+    metric_add(io->agent->metrics.queue_submitted[QUEUE_EGRESS_CQ], 1);
+    io->submitted = true;
+    return true;
+}
+
+/* Completes a call, or keeps it until the completion queue has room. */
+static void finish(struct io *io, uint32_t index)
+{
+    struct egress *e = &io->egress;
+    struct egress_call *call = call_at(e, index);
+    if (e->done_first == POOL_NONE && complete(io, call->node.user, call->status)) {
+        pool_give(&e->calls, index);
+        return;
+    }
+    metric_add(io->agent->metrics.queue_full[QUEUE_EGRESS_CQ], 1);
+    call->node.next = POOL_NONE;
+    if (e->done_first == POOL_NONE)
+        e->done_first = index;
+    else
+        call_at(e, e->done_last)->node.next = index;
+    e->done_last = index;
+}
+
+static void finish_waiting(struct io *io)
+{
+    struct egress *e = &io->egress;
+    while (e->done_first != POOL_NONE) {
+        uint32_t index = e->done_first;
+        struct egress_call *call = call_at(e, index);
+        uint32_t next = call->node.next;
+        if (!complete(io, call->node.user, call->status))
+            return;
+        pool_give(&e->calls, index);
+        e->done_first = next;
+    }
+}
+
+static void finish_due(struct io *io)
+{
+    struct egress *e = &io->egress;
+    const struct agent_metrics *m = &io->agent->metrics;
+    if (e->wheel.count == 0)
+        return;
+    wheel_advance(&e->wheel, io->now_ns);
+    for (uint32_t index; (index = wheel_pop(&e->wheel)) != POOL_NONE;) {
+        const struct egress_call *call = call_at(e, index);
+        uint64_t late_ns = io->now_ns - call->node.deadline_ns;
+        metric_observe(m->latency_delivered, (double)call->due_us / 1e6 + (double)late_ns / 1e9);
+        e->active--;
+        finish(io, index);
+    }
+}
+
+static void begin(struct io *io, uint32_t index, const struct descriptor *d)
+{
+    const struct egress_settings *settings = &io_config(io)->egress;
+    struct egress *e = &io->egress;
+    struct egress_call *call = call_at(e, index);
+    uint64_t submitted = submitted_ns(io, d);
+    uint64_t asked = distribution_draw(&settings->latency, &e->random);
+    /* Without a cap a call begins when it was submitted; with one, when a worker takes it. */
+    uint64_t begun = settings->workers ? io->now_ns : submitted;
+    call->node.deadline_ns = begun + asked;
+    call->status = 200;
+    if (settings->timeout_ns && call->node.deadline_ns > submitted + settings->timeout_ns) {
+        call->node.deadline_ns = submitted + settings->timeout_ns;
+        call->status = 504;
+    }
+    uint64_t due_us = (call->node.deadline_ns - begun) / NS_PER_US;
+    call->due_us = due_us < UINT32_MAX ? (uint32_t)due_us : UINT32_MAX;
+    call->node.user = d->tag;
+    metric_observe(io->agent->metrics.latency_asked, (double)asked / 1e9);
+    e->active++;
+    wheel_add(&e->wheel, index);
+}
+
+static bool worker_free(const struct io *io)
+{
+    unsigned workers = io_config(io)->egress.workers;
+    return workers == 0 || io->egress.active < workers;
+}
+
+static bool timed_out(const struct io *io, const struct descriptor *d)
+{
+    uint64_t timeout = io_config(io)->egress.timeout_ns;
+    return timeout && io->now_ns >= submitted_ns(io, d) + timeout;
+}
+
+bool egress_work(struct io *io)
+{
+    struct egress *e = &io->egress;
+    struct ring *sq = &io->agent->egress_sq;
+    struct descriptor *d;
+    finish_waiting(io);
+    finish_due(io);
+    bool capped = false;
+    while ((d = ring_peek(sq))) {
+        bool late = timed_out(io, d);
+        capped = !late && !worker_free(io);
+        if (capped)
+            break;
+        uint32_t index = pool_take(&e->calls);
+        if (index == POOL_NONE)
+            break;
+        if (late) {
+            struct egress_call *call = call_at(e, index);
+            call->node.user = d->tag;
+            call->status = 504;
+            finish(io, index);
+        } else {
+            begin(io, index, d);
+        }
+        metric_add(io->agent->metrics.calls, 1);
+        ring_pop(sq);
+    }
+    __atomic_store_n(&io->agent->egress_in_flight, e->active, __ATOMIC_RELAXED);
+    __atomic_store_n(&io->agent->egress_capped, capped, __ATOMIC_RELAXED);
+    return ring_release(sq);
+}
+
+bool egress_can_take(struct io *io)
+{
+    const struct descriptor *d = ring_peek(&io->agent->egress_sq);
+    return d && io->egress.calls.used < io->egress.calls.capacity &&
+           (worker_free(io) || timed_out(io, d));
+}
+
+uint64_t egress_next_ns(struct io *io)
+{
+    uint64_t next = wheel_next_ns(&io->egress.wheel);
+    const struct descriptor *d = ring_peek(&io->agent->egress_sq);
+    uint64_t timeout = io_config(io)->egress.timeout_ns;
+    bool place = io->egress.calls.used < io->egress.calls.capacity;
+    if (d && timeout && place && submitted_ns(io, d) + timeout < next)
+        next = submitted_ns(io, d) + timeout;
+    return next;
+}

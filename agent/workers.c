@@ -1,0 +1,132 @@
+#include "agent/workers.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "agent/pi.h"
+#include "base/memory.h"
+
+enum { WORKER_STACK = 256 * 1024 };
+
+static void push_finished(struct workers *w, struct cpu_job *job)
+{
+    struct cpu_job *top = __atomic_load_n(&w->finished, __ATOMIC_RELAXED);
+    do
+        job->next = top;
+    while (!__atomic_compare_exchange_n(&w->finished, &top, job, 1, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED));
+    doorbell_ring(w->bell);
+}
+
+/* Waits for a job; NULL when the workers stop. */
+static struct cpu_job *next_job(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->idle++;
+    while (!w->first && !w->stop)
+        pthread_cond_wait(&w->more, &w->lock);
+    w->idle--;
+    struct cpu_job *job = w->stop ? NULL : w->first;
+    if (job) {
+        w->first = job->next;
+        w->queued--;
+        if (!w->first)
+            w->last = NULL;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return job;
+}
+
+static void *work(void *argument)
+{
+    struct workers *w = argument;
+    struct cpu_job *job;
+    metrics_thread_attach(w->registry);
+    while ((job = next_job(w))) {
+        for (uint32_t i = 0; i < job->trials && !__atomic_load_n(&w->stop, __ATOMIC_RELAXED); i++) {
+            job->check = pi_digits(job->digits);
+            metric_add(w->jobs, 1);
+        }
+        push_finished(w, job);
+    }
+    metrics_thread_detach();
+    return NULL;
+}
+
+void workers_init(struct workers *w, unsigned limit, struct doorbell *bell,
+                  struct metrics *registry, struct metric *jobs)
+{
+    *w = (struct workers){.limit = limit, .bell = bell, .registry = registry, .jobs = jobs};
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->more, NULL);
+    w->threads = xcalloc(limit, sizeof *w->threads);
+}
+
+/* With the lock held. Signals stay with the main thread. */
+static void start_one(struct workers *w)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, WORKER_STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&w->threads[w->started], &attributes, work, w) == 0)
+        w->started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+}
+
+int workers_submit(struct workers *w, struct cpu_job *job)
+{
+    int result = 0;
+    job->next = NULL;
+    pthread_mutex_lock(&w->lock);
+    /* An idle thread may have been woken for an earlier job already. */
+    if (w->queued + 1 > w->idle && w->started < w->limit)
+        start_one(w);
+    if (w->started == 0) {
+        result = -EAGAIN;
+    } else {
+        if (w->last)
+            w->last->next = job;
+        else
+            w->first = job;
+        w->last = job;
+        w->queued++;
+        pthread_cond_signal(&w->more);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return result;
+}
+
+struct cpu_job *workers_finished(struct workers *w)
+{
+    if (!__atomic_load_n(&w->finished, __ATOMIC_RELAXED))
+        return NULL;
+    return __atomic_exchange_n(&w->finished, NULL, __ATOMIC_ACQUIRE);
+}
+
+static void free_list(struct cpu_job *job)
+{
+    while (job) {
+        struct cpu_job *next = job->next;
+        free(job);
+        job = next;
+    }
+}
+
+void workers_stop(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    __atomic_store_n(&w->stop, true, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&w->more);
+    pthread_mutex_unlock(&w->lock);
+    for (unsigned i = 0; i < w->started; i++)
+        pthread_join(w->threads[i], NULL);
+    free_list(w->first);
+    free_list(workers_finished(w));
+    free(w->threads);
+    pthread_cond_destroy(&w->more);
+    pthread_mutex_destroy(&w->lock);
+}

@@ -1,0 +1,168 @@
+#include <criterion/criterion.h>
+#include <unistd.h>
+
+#include "agent/pi.h"
+#include "agent/workers.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+static const struct metric_spec spec = {"jobs_total", "Jobs.", .kind = METRIC_COUNTER};
+
+struct fixture {
+    struct workers workers;
+    struct doorbell bell;
+    struct metrics *metrics;
+    struct metric *jobs;
+};
+
+static void setup(struct fixture *f, unsigned limit)
+{
+    f->metrics = metrics_new();
+    f->jobs = metric_series(metrics_family(f->metrics, &spec), NULL);
+    cr_assert_eq(doorbell_init(&f->bell, false, NULL), 0);
+    workers_init(&f->workers, limit, &f->bell, f->metrics, f->jobs);
+}
+
+static void teardown(struct fixture *f)
+{
+    workers_stop(&f->workers);
+    doorbell_destroy(&f->bell);
+    metrics_free(f->metrics);
+}
+
+static void submit(struct fixture *f, uint32_t owner, uint32_t digits, uint32_t trials)
+{
+    struct cpu_job *job = xmalloc(sizeof *job);
+    *job = (struct cpu_job){.owner = owner, .digits = digits, .trials = trials};
+    cr_assert_eq(workers_submit(&f->workers, job), 0);
+}
+
+/* Sleeps as the application does, until a job is done; owners in the order of their ends. */
+static uint32_t collect(struct fixture *f, uint32_t *owners, uint32_t count)
+{
+    struct cpu_job *list = NULL;
+    while (!(list = workers_finished(&f->workers))) {
+        doorbell_arm(&f->bell);
+        if ((list = workers_finished(&f->workers))) {
+            doorbell_disarm(&f->bell);
+            break;
+        }
+        cr_assert(doorbell_wait(&f->bell, clock_monotonic_ns() + 20 * NS_PER_S),
+                  "the doorbell was not rung");
+    }
+    /* A stack: the last one that ended comes first. */
+    uint32_t batch = 0;
+    for (struct cpu_job *job = list; job; job = job->next)
+        batch++;
+    for (uint32_t at = count + batch; list; at--) {
+        struct cpu_job *next = list->next;
+        cr_assert_eq(list->check, pi_digits(list->digits));
+        owners[at - 1] = list->owner;
+        free(list);
+        list = next;
+    }
+    return count + batch;
+}
+
+/* Until all threads wait for a job. */
+static void settle(struct fixture *f)
+{
+    unsigned idle = 0;
+    for (unsigned i = 0; i < 5000; i++) {
+        pthread_mutex_lock(&f->workers.lock);
+        idle = f->workers.started - f->workers.idle;
+        pthread_mutex_unlock(&f->workers.lock);
+        if (idle == 0)
+            return;
+        usleep(1000);
+    }
+    cr_assert_fail("%u threads did not come to rest", idle);
+}
+
+Test(workers, one_thread_works_in_order, .timeout = 60)
+{
+    enum { JOBS = 200 };
+    struct fixture f;
+    uint32_t owners[JOBS], count = 0, trials = 0;
+    setup(&f, 1);
+    cr_assert_null(workers_finished(&f.workers));
+    cr_assert_eq(f.workers.started, 0, "threads start with the first job");
+    for (uint32_t i = 0; i < JOBS; i++) {
+        submit(&f, i, 1 + i % 40, 1 + i % 3);
+        trials += 1 + i % 3;
+    }
+    while (count < JOBS)
+        count = collect(&f, owners, count);
+    cr_assert_eq(count, JOBS);
+    for (uint32_t i = 0; i < JOBS; i++)
+        cr_assert_eq(owners[i], i);
+    settle(&f);
+    cr_assert_eq(f.workers.started, 1);
+    /* Each of a job's trials counts. */
+    cr_assert_eq(metric_value(f.jobs), trials);
+    teardown(&f);
+}
+
+/* Each job that finds nobody free starts a thread, up to the limit. */
+Test(workers, as_many_threads_as_jobs_at_once, .timeout = 60)
+{
+    struct fixture f;
+    uint32_t owners[16], count = 0;
+    setup(&f, 3);
+    submit(&f, 1, 50, 1);
+    while (count < 1)
+        count = collect(&f, owners, count);
+    settle(&f);
+    cr_assert_eq(f.workers.started, 1);
+    for (uint32_t i = 0; i < 10; i++)
+        submit(&f, i, 400, 2);
+    while (count < 11)
+        count = collect(&f, owners, count);
+    settle(&f);
+    cr_assert_eq(f.workers.started, 3);
+    teardown(&f);
+}
+
+/* A second job is queued while the only thread still sleeps: it was signalled, yet another thread
+ * must begin. The lock keeps the first one from waking in between. */
+Test(workers, a_thread_that_was_woken_is_not_idle, .timeout = 60)
+{
+    struct fixture f;
+    uint32_t owners[2], count = 0;
+    setup(&f, 4);
+    submit(&f, 0, 10, 1);
+    while (count < 1)
+        count = collect(&f, owners, count);
+    settle(&f);
+    /* As if the signal had not reached the thread: a job lies there already. */
+    struct cpu_job *first = xmalloc(sizeof *first);
+    *first = (struct cpu_job){.owner = 8, .digits = 10, .trials = 1};
+    pthread_mutex_lock(&f.workers.lock);
+    f.workers.first = f.workers.last = first;
+    f.workers.queued = 1;
+    pthread_mutex_unlock(&f.workers.lock);
+    submit(&f, 9, 10, 1);
+    cr_assert_eq(f.workers.started, 2);
+    count = 0;
+    while (count < 2)
+        count = collect(&f, owners, count);
+    cr_assert_eq(owners[0] + owners[1], 17);
+    teardown(&f);
+}
+
+/* The end comes soon although hours of work are queued, and nothing leaks. */
+Test(workers, stop_leaves_what_has_not_begun, .timeout = 60)
+{
+    struct fixture f;
+    setup(&f, 2);
+    for (uint32_t i = 0; i < 50; i++)
+        submit(&f, i, 1000, 1000000);
+    usleep(20000);
+    uint64_t before = clock_monotonic_ns();
+    teardown(&f);
+    cr_assert_lt(clock_monotonic_ns() - before, 10 * NS_PER_S);
+
+    /* Without a job there is nobody to stop. */
+    setup(&f, 2);
+    teardown(&f);
+}
