@@ -1,0 +1,235 @@
+/* From a request that was read to the answer that is encoded. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/io_private.h"
+#include "base/clock.h"
+
+uint32_t exchange_new(struct io *io, uint32_t connection, unsigned flags)
+{
+    uint32_t index = pool_take(&io->exchanges);
+    if (index == POOL_NONE)
+        return POOL_NONE;
+    struct connection *c = connection_at(io, connection);
+    *exchange_at(io, index) =
+        (struct exchange){.connection = connection,
+                          .next = POOL_NONE,
+                          .message = ARENA_NONE,
+                          .body = ARENA_NONE,
+                          .flags = (uint8_t)flags,
+                          .req_id = c->kind == LISTEN_BRIDGE ? ++io->next_req_id : 0};
+    if (c->first == POOL_NONE)
+        c->first = index;
+    else
+        exchange_at(io, c->last)->next = index;
+    c->last = index;
+    c->pending++;
+    c->active_ns = io->now_ns;
+    if (!(flags & EXCHANGE_PAGE))
+        metric_add(io->agent->metrics.requests[c->kind], 1);
+    return index;
+}
+
+static void ready(struct io *io, uint32_t index)
+{
+    struct exchange *e = exchange_at(io, index);
+    e->flags |= EXCHANGE_READY;
+    if (e->connection == POOL_NONE)
+        exchange_free(io, index);
+    else if (connection_at(io, e->connection)->first == index)
+        connection_mark(io, e->connection);
+}
+
+/* The number of a Content-Type; the strings are static, so their addresses tell them apart. */
+static uint8_t type_number(struct io *io, const char *type)
+{
+    for (unsigned i = 0; i < io->type_count; i++)
+        if (io->types[i] == type || strcmp(io->types[i], type) == 0)
+            return (uint8_t)i;
+    if (io->type_count == PAGE_TYPES_MAX)
+        return TYPE_PLAIN;
+    io->types[io->type_count] = type;
+    return (uint8_t)io->type_count++;
+}
+
+void exchange_answer(struct io *io, uint32_t index, unsigned status, const char *content_type,
+                     const char *body, size_t length)
+{
+    struct exchange *e = exchange_at(io, index);
+    uint32_t offset = arena_alloc(&io->agent->forward, length ? length : 1);
+    if (offset == ARENA_NONE) {
+        exchange_refuse(io, index, REJECT_MEMORY_FULL, NULL);
+        return;
+    }
+    memcpy(arena_at(&io->agent->forward, offset), body, length);
+    e->status = (uint16_t)status;
+    e->type = type_number(io, content_type);
+    e->body = offset;
+    e->body_length = (uint32_t)length;
+    e->flags |= EXCHANGE_OWN;
+    ready(io, index);
+}
+
+void exchange_refuse_status(struct io *io, uint32_t index, unsigned status, const char *sentence)
+{
+    char body[2 * WIRE_SENTENCE_MAX + 32], *end = body;
+    size_t length = strnlen(sentence, WIRE_SENTENCE_MAX - 1);
+    if (json_escaped_length(sentence, length) > 2 * (size_t)WIRE_SENTENCE_MAX)
+        length = 0; /* only control characters take more, and no sentence has many */
+    end = mempcpy(end, "{\"message\":\"", 12);
+    end = json_escape(sentence, length, end);
+    end = mempcpy(end, "\"}", 2);
+    metric_add(io->agent->metrics.rejected[REJECT_MALFORMED], 1);
+    exchange_answer(io, index, status, "application/json", body, (size_t)(end - body));
+}
+
+void exchange_refuse(struct io *io, uint32_t index, enum reject_reason reason, const char *sentence)
+{
+    struct exchange *e = exchange_at(io, index);
+    if (sentence) {
+        exchange_refuse_status(io, index, reject_status(reason), sentence);
+        return;
+    }
+    metric_add(io->agent->metrics.rejected[reason], 1);
+    e->status = (uint16_t)reject_status(reason);
+    e->type = TYPE_JSON;
+    e->body_length = reason; /* whose own sentence is meant */
+    ready(io, index);
+}
+
+/* Writes the message into the arena; its offset or ARENA_NONE. Escapes make the final length known
+ * only once it is written: small ones are written aside first, so that they take no more than they
+ * need. */
+static uint32_t lay_out(struct arena *arena, const struct request_draft *draft, uint32_t source)
+{
+    union {
+        struct request_message message;
+        char bytes[1024];
+    } aside;
+    size_t most = draft_length(draft);
+    if (!draft->body.escaped || most > sizeof aside) {
+        uint32_t offset = arena_alloc(arena, most);
+        if (offset != ARENA_NONE)
+            draft_write(draft, source, arena_at(arena, offset));
+        return offset;
+    }
+    draft_write(draft, source, &aside.message);
+    uint32_t offset = arena_alloc(arena, aside.message.length);
+    if (offset != ARENA_NONE)
+        memcpy(arena_at(arena, offset), aside.bytes, aside.message.length);
+    return offset;
+}
+
+void exchange_submit(struct io *io, uint32_t index, const struct request_draft *draft)
+{
+    struct agent *agent = io->agent;
+    struct exchange *e = exchange_at(io, index);
+    const struct connection *c = connection_at(io, e->connection);
+    bool draining = io->draining && !connection_just_came(io, c);
+    if (c->refused || draining || io->inside >= io_config(io)->limits.requests) {
+        connection_at(io, e->connection)->closing |= c->refused;
+        exchange_refuse(io, index,
+                        c->refused ? REJECT_TOO_MANY_CONNECTIONS
+                        : draining ? REJECT_DRAINING
+                                   : REJECT_TOO_MANY_REQUESTS_IN_FLIGHT,
+                        NULL);
+        return;
+    }
+    struct descriptor *d = ring_slot(&agent->ingress_sq);
+    if (!d) {
+        metric_add(agent->metrics.queue_full[QUEUE_INGRESS_SQ], 1);
+        exchange_refuse(io, index, REJECT_INGRESS_QUEUE_FULL, NULL);
+        return;
+    }
+    e->message = lay_out(&agent->forward, draft, c->source);
+    if (e->message == ARENA_NONE) {
+        exchange_refuse(io, index, REJECT_MEMORY_FULL, NULL);
+        return;
+    }
+    const struct request_message *m = arena_at(&agent->forward, e->message);
+    d->offset = e->message;
+    d->length = m->length;
+    d->tag = index;
+    d->stamp_us = (uint32_t)(io->now_ns / NS_PER_US);
+    metric_add(agent->metrics.queue_submitted[QUEUE_INGRESS_SQ], 1);
+    metric_add(agent->metrics.ingress_bytes, m->length);
+    ring_submit(&agent->ingress_sq, d);
+    io->inside++;
+    io->submitted = true;
+}
+
+bool exchange_complete_all(struct io *io)
+{
+    struct ring *cq = &io->agent->ingress_cq;
+    struct descriptor *d;
+    while ((d = ring_pop(cq))) {
+        /* With many requests in flight the next exchanges lie in no cache. */
+        __builtin_prefetch(exchange_at(io, ring_tag_ahead(cq, 4)), 1);
+        struct exchange *e = exchange_at(io, d->tag);
+        unsigned reason = d->flags & DESCRIPTOR_REASON;
+        e->status = d->status;
+        e->body = d->offset;
+        e->body_length = d->offset == ARENA_NONE ? reason : d->length;
+        e->type = d->flags & DESCRIPTOR_JSON ? TYPE_JSON : TYPE_PLAIN;
+        if (!(d->flags & DESCRIPTOR_JSON))
+            e->flags |= EXCHANGE_PLAIN;
+        if (reason)
+            metric_add(io->agent->metrics.rejected[reason], 1);
+        io->inside--;
+        ready(io, d->tag);
+    }
+    return ring_release(cq);
+}
+
+/* IMF-fixdate (RFC 9110 section 5.6.7), made once a second. */
+static const char *date_now(struct io *io)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (now.tv_sec != io->date_s) {
+        struct tm utc;
+        gmtime_r(&now.tv_sec, &utc);
+        strftime(io->date, sizeof io->date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        io->date_s = now.tv_sec;
+    }
+    return io->date;
+}
+
+int exchange_encode(struct io *io, const struct connection *c, const struct exchange *e,
+                    bool keep_alive)
+{
+    const struct arena *arena = e->flags & EXCHANGE_OWN ? &io->agent->forward : &io->agent->reverse;
+    bool canned = e->body == ARENA_NONE;
+    const char *body =
+        canned ? reject_body((enum reject_reason)e->body_length) : arena_at(arena, e->body);
+    struct reply reply = {
+        .req_id = e->req_id,
+        .status = e->status,
+        .flags = (e->flags & (REPLY_HEAD | REPLY_HTTP10)) |
+                 (keep_alive ? (unsigned)REPLY_KEEP_ALIVE : 0),
+        .content_type = io->types[e->type],
+        .allow = e->status != 405           ? NULL
+                 : e->flags & EXCHANGE_PAGE ? "GET, HEAD"
+                                            : "GET, HEAD, POST",
+        .body = body,
+        .body_length = canned ? strlen(body) : e->body_length,
+        .plain = e->flags & EXCHANGE_PLAIN,
+        .request = e->message == ARENA_NONE ? NULL : arena_at(&io->agent->forward, e->message),
+    };
+    return c->kind == LISTEN_HTTP ? reply_encode_http(&reply, date_now(io), &io->out)
+                                  : reply_encode_bridge(&reply, c->mode, &io->out);
+}
+
+void exchange_free(struct io *io, uint32_t index)
+{
+    const struct exchange *e = exchange_at(io, index);
+    if (e->message != ARENA_NONE)
+        arena_release(&io->agent->forward, e->message);
+    if (e->body != ARENA_NONE) {
+        if (e->flags & EXCHANGE_OWN)
+            arena_release(&io->agent->forward, e->body);
+        else
+            arena_chain(&io->agent->reverse, &io->spent, e->body);
+    }
+    pool_give(&io->exchanges, index);
+}

@@ -1,0 +1,46 @@
+/*
+ * Every metric of the agent, declared in one table. Names and labels are in docs/metrics.md.
+ * The series without labels are ready for the hot path; muBench's families are bundled by who
+ * asked and how, because their labels say so.
+ */
+#ifndef DPUMESH_AGENT_METRICS_H
+#define DPUMESH_AGENT_METRICS_H
+
+#include "agent/reply.h"
+#include "obs/metric.h"
+#include "spec/agent_config.h"
+
+struct agent;
+
+enum agent_queue { QUEUE_INGRESS_SQ, QUEUE_INGRESS_CQ, QUEUE_EGRESS_SQ, QUEUE_EGRESS_CQ, QUEUES };
+enum agent_side { SIDE_APPLICATION, SIDE_IO, SIDES };
+
+/* muBench's four measures, each a summary and a histogram (contract section 3). */
+struct mub_series {
+    struct metric *size, *internal, *external, *request;
+};
+
+struct agent_metrics {
+    struct metric *requests[2]; /* by protocol: bridge, http */
+    struct metric *rejected[REJECT_REASONS];
+    struct metric *connections_total[2], *connections_closed[2];
+    struct metric *accept_pauses;
+    struct metric *queue_submitted[QUEUES], *queue_full[QUEUES];
+    struct metric *doorbells[SIDES], *wakes[SIDES];
+    struct metric *wire_bytes[2]; /* received, sent */
+    struct metric *ingress_bytes; /* written into registered memory */
+    struct metric *calls, *calls_failed, *calls_unknown;
+    struct metric *latency_asked, *latency_delivered;
+    struct metric *jobs;
+    struct metric *reloads_good, *reloads_bad;
+    struct metric_family *mub[4];
+};
+
+/* Declares all families and the series that are known at start. */
+void agent_metrics_declare(struct agent *agent);
+
+/* The muBench series for these labels; any thread, not for the hot path. */
+void agent_metrics_mub(struct agent *agent, const struct agent_config *config, const char *method,
+                       const char *from, struct mub_series *ret_series);
+
+#endif
