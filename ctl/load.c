@@ -1,0 +1,287 @@
+#include "ctl/load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "ctl/load_plan.h"
+#include "ctl/load_report.h"
+#include "ctl/load_worker.h"
+
+enum { EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE };
+
+enum { PROGRESS_MS = 500 };
+
+static const char *const arrival_names[] = {
+    [LOAD_ARRIVALS_PACED] = "paced", [LOAD_ARRIVALS_POISSON] = "poisson", NULL};
+
+static const struct option_entry entries[] = {
+    {'c', "concurrency", OPTION_TO_UNSIGNED(struct load_options, concurrency), .argument = "N",
+     .fallback = "50", .min = 1, .max = LOAD_CONCURRENCY_MAX, .help = "Connections (clients)."},
+    {'n', "requests", OPTION_TO_UINT64(struct load_options, requests), .argument = "N",
+     .help = "Stop after so many requests. Without this and --duration each client sends one."},
+    {'d', "duration", OPTION_TO_DURATION(struct load_options, duration_ns), .argument = "TIME",
+     .help = "Stop sending after this time, such as 10s, and wait for the answers."},
+    {'k', "keep-alive", OPTION_TO_FLAG(struct load_options, keep_alive),
+     .help = "Keep connections and send many requests over each: newline-delimited frames to a "
+             "bridge. The default for http."},
+    {'1', "one-shot", OPTION_TO_FLAG(struct load_options, one_shot),
+     .help = "A connection a request: send, read to the close. The default for tcp."},
+    {'p', "depth", OPTION_TO_UNSIGNED(struct load_options, depth), .argument = "N", .fallback = "1",
+     .min = 1, .max = LOAD_DEPTH_MAX,
+     .help = "Requests in flight on each kept connection (pipelining)."},
+    {'r', "rate", OPTION_TO_DOUBLE(struct load_options, rate), .argument = "N", .low = 0,
+     .high = 1e8,
+     .help = "Open loop: so many requests are due each second, whatever the answers do, and "
+             "latency counts from when a request was due. 0: closed loop."},
+    {0, "arrivals", OPTION_TO_CHOICE(struct load_options, arrivals), .argument = "KIND",
+     .fallback = "paced", .choices = arrival_names,
+     .help = "How an open loop's requests are spread: evenly, or as a Poisson process."},
+    {0, "seed", OPTION_TO_UINT64(struct load_options, seed), .argument = "N", .fallback = "1",
+     .help = "Seed of Poisson arrivals."},
+    {'t', "threads", OPTION_TO_UNSIGNED(struct load_options, threads), .argument = "N",
+     .max = LOAD_THREADS_MAX, .help = "Threads; 0: one a core."},
+    {0, "timeout", OPTION_TO_DURATION(struct load_options, timeout_ns), .argument = "TIME",
+     .fallback = "30s", .min = NS_PER_MS, .max = 3600 * NS_PER_S,
+     .help = "How long to wait for a connection, and for each answer."},
+    {0, "warmup", OPTION_TO_DURATION(struct load_options, warmup_ns), .argument = "TIME",
+     .help = "Send this long before counting begins."},
+    {'X', "method", OPTION_TO_STRING(struct load_options, method), .argument = "METHOD",
+     .help = "The request's method; POST with --body, else GET."},
+    {0, "path", OPTION_TO_STRING(struct load_options, path), .argument = "PATH",
+     .help = "The request's path; the target's, or /api/v1."},
+    {0, "query", OPTION_TO_STRING(struct load_options, query), .argument = "TEXT",
+     .help = "The query string, without its question mark."},
+    {'H', "header", OPTION_TO_LIST(struct load_options, headers), .argument = "NAME: VALUE",
+     .help = "A header to send; may be given again."},
+    {'b', "body", OPTION_TO_STRING(struct load_options, body), .argument = "TEXT|@FILE",
+     .help = "The request's body, with Content-Type: application/json unless --header says "
+             "otherwise."},
+    {0, "any-answer", OPTION_TO_FLAG(struct load_options, any_answer),
+     .help = "Count any line as an answer: for a raw echo server."},
+    {0, "json", OPTION_TO_FLAG(struct load_options, json),
+     .help = "Print the result as one JSON object and nothing else."},
+    {'q', "quiet", OPTION_TO_FLAG(struct load_options, quiet),
+     .help = "Print the result only, no line a client and no progress."},
+};
+
+static const char *const description[] = {
+    "Sends requests to TARGET and measures the answers. tcp://HOST:5005 is a service's bridge: by "
+    "default each client connects, sends one JSON object and reads to the close. "
+    "http://HOST:8080/path is HTTP/1.1 with kept connections.",
+    "Each request is answered once or it is an error: refused, unreachable, reset, timeout, "
+    "bad_answer, lost (the connection ended without the answer), doubled (an answer too many).",
+    "An interrupt (Ctrl-C) ends the test and prints the result so far.", NULL};
+
+static const struct option_example examples[] = {
+    {"dpumesh load tcp://127.0.0.1:30005", "50 clients, one request each, a line for each."},
+    {"dpumesh load tcp://127.0.0.1:5005 -k -p 16 -c 100 -d 10s",
+     "100 kept connections with 16 requests in flight on each, for ten seconds."},
+    {"dpumesh load http://127.0.0.1:8080/api/v1 --rate 20000 -d 10s --json",
+     "20,000 requests a second, whatever the answers do."},
+};
+
+static const struct option_status statuses[] = {
+    {EXIT_FINE, "Every request was answered with a status below 400."},
+    {EXIT_FAILED, "At least one request failed, or was answered with 400 or more."},
+    {EXIT_USAGE, "The command line is wrong."},
+    {EXIT_UNREACHABLE, "The target was never reached."},
+};
+
+static int load_run(const struct option_command *command, int argc, char **argv);
+
+const struct option_command load_command = {
+    .name = "load",
+    .parent = "dpumesh",
+    .summary = "send requests to a service and measure the answers",
+    .description = description,
+    OPTION_ENTRIES(entries),
+    .operands = "TARGET",
+    .operands_min = 1,
+    .operands_max = 1,
+    OPTION_EXAMPLES(examples),
+    OPTION_STATUSES(statuses),
+    .run = load_run,
+};
+
+/* The workers of one test, and what the main thread waits for. */
+struct team {
+    const struct load_plan *plan;
+    struct load_worker **workers;
+    unsigned count;
+    struct load_observer observer;
+    int signals; /* signalfd of SIGINT and SIGTERM */
+    sigset_t old_signals;
+    bool progress;
+};
+
+static int team_make(struct team *team, const struct load_plan *plan, struct error **err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    team->plan = plan;
+    team->count = plan->threads;
+    team->workers = xcalloc(team->count, sizeof(struct load_worker *));
+    sigprocmask(SIG_BLOCK, &set, &team->old_signals);
+    team->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    team->observer.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (team->signals < 0 || team->observer.done_fd < 0)
+        return error_make(err, errno, "can't make descriptors: %s", strerror(errno));
+    for (unsigned i = 0; i < team->count; i++)
+        team->workers[i] = load_worker_new(plan, i, &team->observer);
+    for (unsigned i = 0; i < team->count; i++) {
+        int r = load_worker_start(team->workers[i], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void team_stop(struct team *team)
+{
+    for (unsigned i = 0; i < team->count; i++)
+        if (team->workers[i])
+            load_worker_stop(team->workers[i]);
+}
+
+static void team_free(struct team *team)
+{
+    team_stop(team);
+    for (unsigned i = 0; i < team->count; i++) {
+        if (team->workers[i])
+            load_worker_join(team->workers[i]);
+        load_worker_free(team->workers[i]);
+    }
+    free(team->workers);
+    if (team->observer.done_fd >= 0)
+        close(team->observer.done_fd);
+    if (team->signals >= 0)
+        close(team->signals);
+    sigprocmask(SIG_SETMASK, &team->old_signals, NULL);
+}
+
+static void show_progress(const struct team *team, uint64_t start_ns, uint64_t *last_ns,
+                          uint64_t *last_answered)
+{
+    uint64_t answered = 0, failed = 0, now = clock_monotonic_ns();
+    for (unsigned i = 0; i < team->count; i++) {
+        answered += load_stats_peek(&team->workers[i]->stats->answered);
+        failed += load_stats_peek(&team->workers[i]->stats->failed);
+    }
+    load_report_progress(stderr, answered, failed, (double)(now - start_ns) / 1e9,
+                         (double)(answered - *last_answered) * 1e9 / (double)(now - *last_ns));
+    *last_ns = now;
+    *last_answered = answered;
+}
+
+/* Waits for the workers; the first signal stops them, the second one ends the program. */
+static void team_wait(struct team *team)
+{
+    uint64_t start = clock_monotonic_ns(), last = start, answered = 0, ended = 0, more;
+    struct pollfd fds[2] = {{.fd = team->observer.done_fd, .events = POLLIN},
+                            {.fd = team->signals, .events = POLLIN}};
+    struct signalfd_siginfo signal;
+    bool stopped = false;
+    while (ended < team->count) {
+        int n = poll(fds, 2, team->progress ? PROGRESS_MS : -1);
+        if (n == 0)
+            show_progress(team, start, &last, &answered);
+        if (fds[0].revents && read(fds[0].fd, &more, sizeof(more)) == sizeof(more))
+            ended += more;
+        if (fds[1].revents && read(fds[1].fd, &signal, sizeof(signal)) == sizeof(signal)) {
+            if (stopped)
+                _exit(128 + (int)signal.ssi_signo);
+            stopped = true;
+            team_stop(team);
+        }
+    }
+    if (team->progress)
+        load_report_progress_end(stderr);
+    for (unsigned i = 0; i < team->count; i++)
+        load_worker_join(team->workers[i]);
+}
+
+static int report(const struct load_options *options, const struct load_plan *plan,
+                  const struct load_stats *stats)
+{
+    if (stats->connections == 0 && stats->connect_errno != 0)
+        fprintf(stderr, "dpumesh load: can't reach %s port %s: %s; is it running?\n", plan->host,
+                plan->port, strerror(stats->connect_errno));
+    if (options->json) {
+        json_t *json = load_report_json(plan, stats);
+        json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+        putchar('\n');
+        json_decref(json);
+    } else {
+        load_report_text(stdout, plan, stats);
+    }
+    if (stats->connections == 0 && stats->connect_errno != 0)
+        return EXIT_UNREACHABLE;
+    return load_stats_bad(stats) ? EXIT_FAILED : EXIT_FINE;
+}
+
+static int run_test(const struct load_options *options, const struct load_plan *plan,
+                    struct error **err)
+{
+    const bool lines = !options->json && !options->quiet;
+    __attribute__((cleanup(team_free))) struct team team = {
+        .signals = -1,
+        .progress = lines && isatty(STDERR_FILENO),
+        .observer = {.done_fd = -1,
+                     .first = lines ? load_report_first : NULL,
+                     .context = stdout,
+                     .clients = LOAD_REPORT_CLIENTS},
+    };
+    if (lines)
+        load_report_header(stdout, plan);
+    int r = team_make(&team, plan, err);
+    if (r < 0)
+        return r;
+    team_wait(&team);
+    cleanup_load_stats struct load_stats *total = load_stats_new();
+    for (unsigned i = 0; i < team.count; i++)
+        load_stats_merge(total, team.workers[i]->stats);
+    return report(options, plan, total);
+}
+
+static void free_options(struct load_options *options)
+{
+    option_list_free(&options->headers);
+}
+
+static int load_run(const struct option_command *command, int argc, char **argv)
+{
+    __attribute__((cleanup(free_options))) struct load_options load = {0};
+    cleanup_options struct options options = OPTIONS_INIT;
+    cleanup_load_plan struct load_plan *plan = NULL;
+    cleanup_error struct error *err = NULL;
+
+    int r = options_parse(command, argc, argv, &load, &options, &err);
+    if (r != 0)
+        return options_exit(command, r, err);
+    load.target = options.operands[0];
+    r = load_plan_make(&load, &plan, &err);
+    if (r == -EINVAL)
+        return options_exit(command, r, err);
+    if (r == 0)
+        r = run_test(&load, plan, &err);
+    if (r >= 0)
+        return r;
+    fprintf(stderr, "dpumesh load: %s\n", error_message(err));
+    return r == -EHOSTUNREACH ? EXIT_UNREACHABLE : EXIT_FAILED;
+}
+
+int load_main(int argc, char **argv)
+{
+    return load_run(&load_command, argc, argv);
+}
