@@ -1,0 +1,52 @@
+/* The command line for people. It answers to the name kubectl-dpumesh too, so that kubectl finds it
+ * as a plugin. */
+#include <string.h>
+
+#include "ctl/verb.h"
+
+#if __has_include("ctl/load.h")
+#include "ctl/load.h"
+#endif
+
+static const struct option_command *const commands[] = {
+    &verb_up,      &verb_ps,   &verb_scale,    &verb_logs,
+    &verb_apply,   &verb_down, &verb_validate, &verb_render,
+#if __has_include("ctl/load.h")
+    &load_command,
+#endif
+    NULL,
+};
+
+static const struct option_example examples[] = {
+    {"dpumesh up -f app.yaml", "runs an application on this machine"},
+    {"dpumesh ps", "shows what runs and where it answers"},
+    {"dpumesh scale s0 3", "three replicas of s0, from another terminal"},
+};
+
+static const struct option_command program = {
+    .name = "dpumesh",
+    .summary = "run microservices whose network sidecar is on a simulated DPU",
+    .commands = commands,
+    OPTION_EXAMPLES(examples),
+};
+
+static const struct option_command plugin = {
+    .name = "kubectl-dpumesh",
+    .summary = "run microservices whose network sidecar is on a simulated DPU",
+    .commands = commands,
+    OPTION_EXAMPLES(examples),
+};
+
+int main(int argc, char **argv)
+{
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+    const struct option_command *command = strcmp(name, plugin.name) == 0 ? &plugin : &program;
+
+    cleanup_options struct options options = OPTIONS_INIT;
+    cleanup_error struct error *err = NULL;
+    int r = options_parse(command, argc, argv, NULL, &options, &err);
+    if (r != 0)
+        return options_exit(command, r, err);
+    return options.command->run(options.command, options.argc, options.argv);
+}
