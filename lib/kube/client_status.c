@@ -1,0 +1,249 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "kube/client_private.h"
+
+void kube_result_free(struct kube_result *result)
+{
+    free(result->message);
+    json_decref(result->object);
+    *result = (struct kube_result)KUBE_RESULT_INIT;
+}
+
+/* Makes one line of at most KUBE_MESSAGE_MAX bytes of what may come from the network. */
+static char *tidy(char *text)
+{
+    size_t length = strlen(text);
+    uint32_t code;
+
+    if (length > KUBE_MESSAGE_MAX) {
+        length = KUBE_MESSAGE_MAX - 3;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+        memcpy(text + length, "...", 4);
+    }
+    for (size_t i = 0; text[i];) {
+        size_t size = text_utf8_decode(text + i, strlen(text + i), &code);
+        if (size == 0)
+            text[i] = '?';
+        else if (code < 0x20 || code == 0x7f)
+            text[i] = ' ';
+        i += size ? size : 1;
+    }
+    return text;
+}
+
+int kube_result_fail(struct kube_result *result, int ret, const char *what, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    cleanup_free char *sentence = xvasprintf(format, arguments);
+    va_end(arguments);
+    free(result->message);
+    result->message = tidy(xasprintf("%s: %s", what, sentence));
+    return ret;
+}
+
+/* RFC 9110's phrases, for those that an API server or a proxy before it sends. */
+static const char *phrase(long status)
+{
+    static const struct {
+        long status;
+        const char *phrase;
+    } phrases[] = {
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+    };
+    for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    return status >= 300 && status < 400 ? "Redirect, which is not followed" : "";
+}
+
+static int status_errno(long status, const char *reason)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return -EACCES;
+    case 404:
+        return -ENOENT;
+    case 409:
+        return strcmp(reason, "AlreadyExists") == 0 ? -EEXIST : -ESTALE;
+    case 410:
+        return -ESTALE;
+    case 429:
+        return -EBUSY;
+    default:
+        if (status >= 500)
+            return -EREMOTEIO;
+        return status >= 400 ? -EINVAL : -EPROTO;
+    }
+}
+
+/* "spec.replicas: Invalid value: -1: must be ..." of each cause that the message does not tell
+ * itself. */
+static void append_causes(struct buffer *out, const json_t *status, const char *message)
+{
+    const json_t *causes = json_object_get(json_object_get(status, "details"), "causes");
+    size_t index;
+    json_t *cause;
+
+    json_array_foreach(causes, index, cause)
+    {
+        const char *text = json_string_value(json_object_get(cause, "message"));
+        const char *field = json_string_value(json_object_get(cause, "field"));
+        if (!text || strstr(message, text))
+            continue;
+        buffer_printf(out, "%s%s%s%s", out->length > 0 ? "; " : "", field ? field : "",
+                      field ? ": " : "", text);
+    }
+}
+
+/* What a failure's body tells: the message of its Status, or its first bytes when it is none. */
+static void describe_body(const struct kube_attempt *attempt, const json_t *object,
+                          struct buffer *out)
+{
+    const char *message = json_string_value(json_object_get(object, "message"));
+
+    if (message)
+        buffer_puts(out, message);
+    append_causes(out, object, message ? message : "");
+    if (out->length == 0 && !json_is_object(object) && attempt->body.length > 0)
+        buffer_printf(out, "%.*s", attempt->body.length > 200 ? 200 : (int)attempt->body.length,
+                      attempt->body.data);
+}
+
+static int refused(struct kube_attempt *attempt, struct kube_result *result)
+{
+    json_error_t where;
+    json_auto_t *object =
+        kube_json_load(attempt->body.data ? attempt->body.data : "", attempt->body.length, &where);
+    cleanup_buffer struct buffer text = BUFFER_INIT(KUBE_ERROR_BODY_MAX);
+    const char *reason = json_string_value(json_object_get(object, "reason"));
+    const json_t *details = json_object_get(object, "details");
+    json_int_t seconds = json_integer_value(json_object_get(details, "retryAfterSeconds"));
+
+    snprintf(result->reason, sizeof(result->reason), "%s", reason ? reason : "");
+    if (result->retry_after_ns == 0 && seconds > 0 && seconds < 1000000)
+        result->retry_after_ns = (uint64_t)seconds * NS_PER_S;
+    describe_body(attempt, object, &text);
+    buffer_terminate(&text);
+    const char *word = *result->reason ? result->reason : phrase(attempt->status);
+    kube_result_fail(result, 0, attempt->call->what, "%ld%s%s%s%s", attempt->status,
+                     *word ? " " : "", word, text.length > 0 ? ": " : "", text.data);
+    if (json_is_object(object))
+        result->object = STEAL_POINTER(object);
+    return status_errno(attempt->status, result->reason);
+}
+
+static int accepted(struct kube_attempt *attempt, struct kube_result *result)
+{
+    json_error_t where;
+
+    if (attempt->body.length == 0)
+        return 0;
+    result->object = kube_json_load(attempt->body.data, attempt->body.length, &where);
+    if (!result->object)
+        return kube_result_fail(result, -EPROTO, attempt->call->what,
+                                "%ld, but the answer is not JSON: %s", attempt->status, where.text);
+    return 0;
+}
+
+static int connection_errno(const struct kube_attempt *attempt)
+{
+    switch (attempt->code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return -EHOSTUNREACH;
+    case CURLE_COULDNT_CONNECT:
+        return attempt->connect_errno > 0 ? -attempt->connect_errno : -ECONNREFUSED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return -ETIMEDOUT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_ISSUER_ERROR:
+        return -EKEYREJECTED;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return -EPROTO;
+    default:
+        return -EIO;
+    }
+}
+
+static int not_answered(struct kube_attempt *attempt, struct kube_result *result)
+{
+    const struct kube_client *client = attempt->call->client;
+    const char *text =
+        *attempt->error_text ? attempt->error_text : curl_easy_strerror(attempt->code);
+    int ret = connection_errno(attempt);
+
+    if (ret == -ETIMEDOUT && !attempt->unsent)
+        return kube_result_fail(result, ret, attempt->call->what, "no answer from %s within %.3g s",
+                                client->host, (double)client->timeout_ns / (double)NS_PER_S);
+    return kube_result_fail(result, ret, attempt->call->what, "%s %s: %s", client->host,
+                            attempt->unsent ? "can't be reached" : "broke the connection", text);
+}
+
+/* It was ended from this side. */
+static int given_up(struct kube_attempt *attempt, struct kube_result *result)
+{
+    const struct kube_call *call = attempt->call;
+
+    if (attempt->by_sink)
+        return kube_result_fail(result, attempt->failed, call->what,
+                                "ended by the reader of the answer: %s",
+                                strerror(-attempt->failed));
+    switch (attempt->failed) {
+    case -ECANCELED:
+        return kube_result_fail(result, -ECANCELED, call->what, "canceled");
+    case -ETIMEDOUT:
+        return kube_result_fail(result, -ETIMEDOUT, call->what,
+                                "nothing came from %s for %.3g s; the connection counts as dead",
+                                call->client->host, (double)call->idle_ns / (double)NS_PER_S);
+    case -EFBIG:
+        return kube_result_fail(result, -EPROTO, call->what, "the answer has more than %zu bytes",
+                                attempt->body.max);
+    default:
+        return kube_result_fail(result, attempt->failed, call->what, "%s",
+                                strerror(-attempt->failed));
+    }
+}
+
+int kube_attempt_result(struct kube_attempt *attempt, struct kube_result *result)
+{
+    result->status = (int)attempt->status;
+    result->retry_after_ns = attempt->retry_after_ns;
+    if (attempt->failed < 0)
+        return given_up(attempt, result);
+    if (attempt->code == CURLE_PEER_FAILED_VERIFICATION)
+        kube_slots_renew(attempt->call->client);
+    if (attempt->code != CURLE_OK)
+        return not_answered(attempt, result);
+    if (attempt->status >= 200 && attempt->status < 300)
+        return accepted(attempt, result);
+    return refused(attempt, result);
+}
