@@ -1,6 +1,7 @@
 """./dev itself: help everywhere, refusals with status 2, a setup that is quick when there is nothing to do, and counts
 that count."""
 
+import os
 import pathlib
 import subprocess
 import time
@@ -102,3 +103,47 @@ def test_junit_counts_cases_and_names_what_failed(tmp_path):
     assert "FAILED broken" in done.stdout
     assert "skipped elsewhere: needs a moon" in done.stdout
     assert "plain" not in done.stdout
+
+
+AGAIN = """
+. "$TOP/tools/dev/common.sh"
+. "$TOP/tools/dev/pytest.sh"
+cd "$HERE"
+scratch=$HERE/scratch counts=$HERE/counts
+mkdir -p "$scratch"
+status=0
+run_pytest some tests || status=$?
+echo "status $status, counts $(cat "$counts"), second ${second[*]}"
+"""
+
+# A test that passes when it runs for the second time.
+ONCE = """
+import pathlib
+def test_{name}():
+    mark = pathlib.Path("{name}.mark")
+    there = mark.exists()
+    mark.touch()
+    assert there, "{words}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "end"),
+    [
+        (["def test_a(): pass"], "status 0, counts 1 0 0, second"),
+        ([ONCE.format(name="b", words="late"), "def test_a(): pass"], "status 0, counts 2 0 0, second some 1"),
+        (["def test_a(): assert False", ONCE.format(name="b", words="late")], "status 1, counts 1 1 0, second some 1"),
+        ([ONCE.format(name="b", words="AddressSanitizer")], "status 1, counts 0 1 0, second"),
+        ([ONCE.format(name=f"b{i}", words="late") for i in range(4)], "status 1, counts 0 4 0, second"),
+        (["def test_("], "status 2, counts 0 1 0, second"),
+    ],
+)
+def test_what_failed_runs_once_more_unless_that_would_hide_a_fault(tmp_path, tests, end):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_x.py").write_text("\n".join(tests))
+    (tmp_path / "tools").symlink_to(TOP / "tools")
+    environment = {**os.environ, "TOP": str(TOP), "HERE": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", AGAIN], env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.stdout.splitlines()[-1].strip() == end, done.stdout + done.stderr

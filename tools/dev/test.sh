@@ -3,12 +3,16 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source-path=SCRIPTDIR source=pytest.sh
+. "$(dirname "${BASH_SOURCE[0]}")/pytest.sh"
 
 usage() {
   cat << 'EOF'
 Usage: ./dev test [--fast] [--only TIER]... [--skip TIER]... [--fuzz-seconds N] [--e2e ARGS] [--kube ARGS]
 
 Runs all tiers, or some, and ends with a table and the line "N passed, N failed". Status 1 when a test failed.
+Of e2e and kube, which the load of the machine can disturb, up to three tests that failed run once more, unless
+a sanitizer stopped them; the table says how many passed only then.
 
   lint      ./dev lint, and the tests of its checks
   unit      Criterion and race programs under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -105,23 +109,6 @@ trap 'exit 143' TERM
 
 # Each tier writes "passed failed skipped" into this file.
 counts=$scratch/counts
-
-count() {
-  printf '%d %d %d\n' "$1" "$2" "$3" > "$counts"
-}
-
-# run_pytest NAME DIRECTORY [ARGUMENT]...
-run_pytest() {
-  local name=$1 directory=$2 status=0 junit=build/log/$1.xml
-  shift 2
-  mkdir -p build/log
-  rm -f "$junit"
-  PYTHONDONTWRITEBYTECODE=1 python -m pytest -q -p no:cacheprovider -ra --junitxml "$junit" "$@" \
-    "$directory" < /dev/null || status=$?
-  [ -s "$junit" ] || return 1
-  python tools/dev/junit.py --quiet --counts "$counts" "$junit"
-  return "$status"
-}
 
 # The checks, and the tests of the checks.
 tier_lint() {
@@ -321,6 +308,9 @@ for tier in "${all_tiers[@]}"; do
   elif [[ " ${names[*]} " != *" $tier "* ]]; then
     printf '  %-8s not run\n' "$tier"
   fi
+done
+for tier in "${second[@]}"; do
+  printf '  %s: %d passed only the second time\n' "${tier% *}" "${tier#* }"
 done
 line="$total_passed passed, $total_failed failed"
 [ "$total_skipped" -eq 0 ] || line+=", $total_skipped skipped"

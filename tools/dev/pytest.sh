@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# For test.sh: runs pytest and counts. The caller has common.sh, a directory in $scratch, and in $counts the file
+# that takes "passed failed skipped".
+
+# A failure on a loaded machine is told from a fault by running what failed once more, alone: at most
+# this many tests, and never one that a sanitizer stopped. What passes then counts as passed, and is
+# named at the end as passed the second time.
+most_again=3
+second=()
+
+count() {
+  printf '%d %d %d\n' "$1" "$2" "$3" > "$counts"
+}
+
+# run_pytest NAME DIRECTORY [ARGUMENT]...
+run_pytest() {
+  local name=$1 directory=$2 status=0 verdict=0 junit=build/log/$1.xml passed skipped failed
+  shift 2
+  mkdir -p build/log
+  rm -f "$junit"
+  set -- -q -ra -o "cache_dir=$scratch/pytest-$name" "$@" "$directory"
+  PYTHONDONTWRITEBYTECODE=1 python -m pytest --junitxml "$junit" "$@" < /dev/null || status=$?
+  [ -s "$junit" ] || return 1
+  python tools/dev/junit.py --quiet --again "$most_again" --counts "$counts" "$junit" || verdict=$?
+  [ "$verdict" = 3 ] || return "$status"
+  printf '  what failed, once more:\n'
+  read -r passed failed skipped < "$counts"
+  status=0
+  PYTHONDONTWRITEBYTECODE=1 python -m pytest --last-failed --junitxml "$scratch/again.xml" "$@" \
+    < /dev/null || status=$?
+  [ -s "$scratch/again.xml" ] || return 1
+  python tools/dev/junit.py --quiet --counts "$counts" "$scratch/again.xml"
+  join_counts "$name" "$passed" "$failed" "$skipped"
+  return "$status"
+}
+
+# join_counts TIER PASSED FAILED SKIPPED: a first run's counts with those of the run of what failed in it.
+join_counts() {
+  local tier=$1 passed=$2 failed=$3 skipped=$4 p f s
+  read -r p f s < "$counts"
+  # All that failed ran again, or the second run tells nothing.
+  if [ $((p + f + s)) -ne "$failed" ]; then
+    count "$passed" "$failed" "$skipped"
+    return
+  fi
+  [ "$p" = 0 ] || second+=("$tier $p")
+  count $((passed + p)) "$f" $((skipped + s))
+}
