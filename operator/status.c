@@ -181,9 +181,9 @@ static void put_condition(json_t *conditions, const json_t *old, const char *typ
 
 /* All that we ever write, in no order. */
 static const char *const our_conditions[] = {"Ready", "Reconciling", "Stalled", "Scaling"};
-static const char *const our_members[] = {
-    "observedGeneration", "replicas", "readyReplicas", "desiredReplicas", "ready",
-    "selector",           "endpoint"};
+static const char *const our_members[] = {"observedGeneration", "replicas",    "readyReplicas",
+                                          "desiredReplicas",    "ready",       "selector",
+                                          "endpoint",           "latencyAsked"};
 
 /* Whether both have it alike, or neither has. */
 static bool alike(const json_t *a, const json_t *b)
@@ -251,7 +251,11 @@ json_t *status_make(const struct status_input *in, const json_t *old, uint64_t n
                   (int)ready, "desiredReplicas", (int)wanted, "ready", count, "selector", selector);
     if (in->service) {
         cleanup_free char *endpoint = make_endpoint(in);
+        char latency[EGRESS_LATENCY_TEXT_MAX];
         json_object_set_new(status, "endpoint", json_string(endpoint));
+        if (in->service->egress.mode == EGRESS_SIMULATE)
+            json_object_set_new(status, "latencyAsked",
+                                json_string(egress_latency_format(&in->service->egress, latency)));
     }
     json_object_set_new(status, "conditions",
                         make_conditions(in, old, &verdict, kube_time_format(now_ns, now)));

@@ -59,14 +59,18 @@ static json_t *status_schema(void)
     json_object_set_new(conditions, "x-kubernetes-list-map-keys", json_pack("[s]", "type"));
     json_object_set_new(
         schema, "properties",
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "observedGeneration",
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "observedGeneration",
                   whole("The metadata.generation that the rest is about."), "replicas",
                   whole("Pods that there are."), "readyReplicas", whole("Pods that take requests."),
                   "desiredReplicas", whole("Pods that are wanted."), "ready",
                   text("readyReplicas of desiredReplicas, such as 2/3.", 32), "selector",
                   text("The label selector of the pods, as text.", 512), "endpoint",
-                  text("Where clients reach the bridge, such as s0.shop:5005.", 512), "conditions",
-                  conditions));
+                  text("Where clients reach the bridge, such as s0.shop.svc:5005.", 512),
+                  "latencyAsked",
+                  text("The delay of a simulated call as spec.egress.latency asks for it, such as "
+                       "50ms or \"exponential, mean 8ms\".",
+                       256),
+                  "conditions", conditions));
     return schema;
 }
 
@@ -138,7 +142,7 @@ static json_t *columns(void)
         column("Desired", "integer", ".spec.replicas", "Replicas that are asked for.", false),
         column("Endpoint", "string", ".status.endpoint", "Where clients reach it.", false),
         column("Age", "date", ".metadata.creationTimestamp", "How long it has been there.", false),
-        column("Latency", "string", ".spec.egress.latency", "The delay of calls that is asked for.",
+        column("Latency", "string", ".status.latencyAsked", "The delay of calls that is asked for.",
                true),
         column("Autoscaler", "string", ".spec.autoscaling.engine", "Who sets the replicas.", true),
         column("Image", "string", ".spec.image", "The agent's image.", true));

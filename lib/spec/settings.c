@@ -1,6 +1,9 @@
 /* The tables of egress, queues, limits and log. */
 #include "spec/settings.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/clock.h"
 
 /* egress */
@@ -22,6 +25,27 @@ static void check_latency(const void *record, json_t *object, const struct place
         place_problem(&low, problems, "%s is above high, which is %s; give low <= high",
                       duration_format(latency->low_ns, low_text),
                       duration_format(latency->high_ns, high_text));
+}
+
+char *egress_latency_format(const struct egress_settings *egress,
+                            char text[EGRESS_LATENCY_TEXT_MAX])
+{
+    const struct distribution *latency = &egress->latency;
+    char value[DURATION_TEXT_MAX], high[DURATION_TEXT_MAX];
+
+    switch (latency->kind) {
+    case DISTRIBUTION_CONSTANT:
+        return duration_format(latency->value_ns, text);
+    case DISTRIBUTION_UNIFORM:
+        snprintf(text, EGRESS_LATENCY_TEXT_MAX, "uniform %s to %s",
+                 duration_format(latency->low_ns, value), duration_format(latency->high_ns, high));
+        return text;
+    case DISTRIBUTION_EXPONENTIAL:
+        snprintf(text, EGRESS_LATENCY_TEXT_MAX, "exponential, mean %s",
+                 duration_format(latency->value_ns, value));
+        return text;
+    }
+    abort(); /* not a kind: a caller's bug, never input */
 }
 
 /* One record with egress_settings: the seed stands beside the distribution there. */

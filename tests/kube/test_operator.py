@@ -84,6 +84,7 @@ def test_conditions_from_the_first_visit_to_ready(system):
     status = system.status("s0")
     assert (status["replicas"], status["readyReplicas"], status["desiredReplicas"]) == (2, 2, 2)
     assert status["endpoint"] == f"s0.{system.namespace}.svc:5005"
+    assert status["latencyAsked"] == "50ms"
     assert system.conditions("s0")["Reconciling"]["status"] == "False"
     system.kubectl("wait", "--for=condition=Ready", "dpu/s0", "--timeout=5s")
     table = system.kubectl("get", "dpu")

@@ -5,7 +5,10 @@
 #include "base/text.h"
 #include "operator/status.h"
 
-static const struct dpuservice service = {.replicas = 2, .service = {.bridge_port = 5005}};
+static const struct dpuservice service = {
+    .replicas = 2,
+    .service = {.bridge_port = 5005},
+    .egress.latency = {.kind = DISTRIBUTION_CONSTANT, .value_ns = 50 * NS_PER_MS}};
 
 #define NOW  (UINT64_C(1700000000) * NS_PER_S)
 #define THEN "2023-11-14T22:13:20Z"
@@ -235,10 +238,10 @@ Test(status, figures)
     struct status_input input = input_of(&view);
     json_auto_t *status = status_make(&input, NULL, NOW);
     json_auto_t *expected =
-        json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s}", "observedGeneration", 4, "replicas", 3,
-                  "readyReplicas", 1, "desiredReplicas", 5, "ready", "1/5", "selector",
+        json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s}", "observedGeneration", 4, "replicas",
+                  3, "readyReplicas", 1, "desiredReplicas", 5, "ready", "1/5", "selector",
                   "app.kubernetes.io/instance=s0,app.kubernetes.io/name=dpumesh-agent", "endpoint",
-                  "s0.shop.svc:5005");
+                  "s0.shop.svc:5005", "latencyAsked", "50ms");
     json_t *conditions = json_object_get(status, "conditions");
     cr_expect_eq(json_array_size(conditions), 3);
     json_object_set(expected, "conditions", conditions);
@@ -326,9 +329,9 @@ static json_t *changed(const json_t *status, const char *key, json_t *value)
 
 Test(status, same)
 {
-    static const char *const ours[] = {"observedGeneration", "replicas",  "readyReplicas",
-                                       "desiredReplicas",    "ready",     "selector",
-                                       "endpoint",           "conditions"};
+    static const char *const ours[] = {"observedGeneration", "replicas",     "readyReplicas",
+                                       "desiredReplicas",    "ready",        "selector",
+                                       "endpoint",           "latencyAsked", "conditions"};
     struct child_view view = whole();
     struct status_input input = input_of(&view);
     json_auto_t *status = status_make(&input, NULL, NOW);
