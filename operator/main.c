@@ -385,7 +385,7 @@ int main(int argc, char **argv)
     pthread_mutex_unlock(&program.gate);
     if (failed_to_start < 0) {
         log_error("can't start", LOG_STR("why", error_message(err)));
-        status = 1;
+        status = 2;
     } else {
         settle(&program, &ends, &which);
         while (which <= 0 && sigwait(&ends, &which) != 0)

@@ -43,15 +43,15 @@ def test_bad_flags(arguments, sentence):
 
 def test_no_cluster_is_configured(tmp_path):
     done = run()
-    assert done.returncode == 1
+    assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "can't start" in line and "level=error" in line
     done = run("--kubeconfig", tmp_path / "none")
-    assert done.returncode == 1 and str(tmp_path / "none") in done.stderr
+    assert done.returncode == 2 and str(tmp_path / "none") in done.stderr
     bad = tmp_path / "bad"
     bad.write_text("clusters: 7\n")
     done = run("--kubeconfig", bad)
-    assert done.returncode == 1 and f"{bad}:1" in done.stderr and not SANITIZER.search(done.stderr)
+    assert done.returncode == 2 and f"{bad}:1" in done.stderr and not SANITIZER.search(done.stderr)
 
 
 def test_an_address_that_is_taken(system):
@@ -59,8 +59,8 @@ def test_an_address_that_is_taken(system):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         for flag in ("metrics_address", "health_address"):
             operator = system.prepared(**{flag: address}).start()
-            operator.expected_status = 1
-            assert operator.process.wait(20) == 1
+            operator.expected_status = 2
+            assert operator.process.wait(20) == 2
             (line,) = operator.lines(msg="can't start")
             assert f"on {address}: another program has this port" in line["why"], line
 
