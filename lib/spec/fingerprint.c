@@ -250,6 +250,15 @@ static const json_t *entry_of(const json_t *list, const char *pick, size_t lengt
     return NULL;
 }
 
+/* Copies the first length bytes, cut at what a word may have. A digest takes hundreds of them, each
+ * some ten times as fast as by snprintf(). */
+static void take_word(char word[KEY_BYTES_MAX], const char *text, size_t length)
+{
+    length = length < KEY_BYTES_MAX ? length : KEY_BYTES_MAX - 1;
+    memcpy(word, text, length);
+    word[length] = '\0';
+}
+
 /* What stands at a path; key takes the place of a last *. */
 static const json_t *value_at(const json_t *at, const char *path, const char *key)
 {
@@ -257,7 +266,7 @@ static const json_t *value_at(const json_t *at, const char *path, const char *ke
 
     while (at && *path) {
         size_t length = strcspn(path, " ");
-        snprintf(step, sizeof(step), "%.*s", (int)length, path);
+        take_word(step, path, length);
         const char *equals = strchr(step, '=');
         if (equals)
             at = entry_of(at, step, (size_t)(equals - step));
@@ -297,7 +306,7 @@ static uint64_t hash_named(uint64_t hash, const json_t *object, const struct own
         size_t word = strcspn(owns, " ");
         if (word >= length && strncmp(owns, owned->name, length) == 0 &&
             (keyed || word == length)) {
-            snprintf(key, sizeof(key), "%.*s", (int)(word - length), owns + length);
+            take_word(key, owns + length, word - length);
             hash = hash_owned(hash, object, owned, keyed ? key : NULL);
         }
         owns += word + (owns[word] == ' ');
