@@ -109,12 +109,26 @@ int kube_update(struct kube_client *client, const struct kube_resource *resource
 
 enum kube_patch_type { KUBE_PATCH_MERGE, KUBE_PATCH_JSON, KUBE_PATCH_STRATEGIC };
 
+/* How much of the object a write's answer brings into kube_result.object. Less is less work. */
+enum kube_answer {
+    KUBE_ANSWER_WHOLE,
+    KUBE_ANSWER_BARE,     /* metadata.managedFields, half of many an object, are [] */
+    KUBE_ANSWER_METADATA, /* a PartialObjectMetadata, bare as well */
+    KUBE_ANSWER_NONE      /* nothing; a failure is told as ever */
+};
+
 struct kube_write_options {
     const char *subresource; /* "status", "scale"; NULL: the object itself */
     const char *manager;     /* fieldManager */
     bool force;              /* server-side apply: take over fields of other managers */
     bool dry_run;            /* dryRun=All */
+    enum kube_answer answer;
 };
+
+/* kube_create() with options: manager, dry_run and answer count. */
+int kube_create_with(struct kube_client *client, const struct kube_resource *resource,
+                     const char *namespace, const json_t *body,
+                     const struct kube_write_options *options, struct kube_result *result);
 
 int kube_patch(struct kube_client *client, const struct kube_resource *resource,
                const char *namespace, const char *name, enum kube_patch_type type,

@@ -70,6 +70,7 @@ struct kube_call {
     const char *content_type;
     const char *body; /* NULL: none */
     size_t body_length;
+    enum kube_answer answer;
     bool repeatable;  /* sending it twice has the effect of sending it once */
     bool stream;      /* a watch: no deadline, and only a 401 is tried again */
     uint64_t idle_ns; /* of a stream */

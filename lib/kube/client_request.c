@@ -12,6 +12,7 @@ struct request {
     const char *query;
     const char *content_type;
     const json_t *body;
+    enum kube_answer answer;
     bool repeatable;
 };
 
@@ -38,6 +39,7 @@ static int send_request(struct kube_client *client, const struct kube_resource *
                              .content_type = request->content_type,
                              .body = body,
                              .body_length = body ? strlen(body) : 0,
+                             .answer = request->answer,
                              .repeatable = request->repeatable};
     return kube_call_run(&call, result);
 }
@@ -59,8 +61,7 @@ int kube_get(struct kube_client *client, const struct kube_resource *resource,
 int kube_create(struct kube_client *client, const struct kube_resource *resource,
                 const char *namespace, const json_t *body, struct kube_result *result)
 {
-    struct request request = {.method = "POST", .namespace = namespace, .body = body};
-    return send_request(client, resource, &request, result);
+    return kube_create_with(client, resource, namespace, body, NULL, result);
 }
 
 int kube_update(struct kube_client *client, const struct kube_resource *resource,
@@ -83,6 +84,21 @@ static void write_query(struct buffer *out, const struct kube_write_options *opt
     buffer_terminate(out);
 }
 
+int kube_create_with(struct kube_client *client, const struct kube_resource *resource,
+                     const char *namespace, const json_t *body,
+                     const struct kube_write_options *options, struct kube_result *result)
+{
+    cleanup_buffer struct buffer query = BUFFER_INIT(KUBE_NAME_MAX * 4);
+
+    write_query(&query, options, false);
+    struct request request = {.method = "POST",
+                              .namespace = namespace,
+                              .query = query.data,
+                              .body = body,
+                              .answer = options ? options->answer : KUBE_ANSWER_WHOLE};
+    return send_request(client, resource, &request, result);
+}
+
 int kube_patch(struct kube_client *client, const struct kube_resource *resource,
                const char *namespace, const char *name, enum kube_patch_type type,
                const json_t *patch, const struct kube_write_options *options,
@@ -101,7 +117,8 @@ int kube_patch(struct kube_client *client, const struct kube_resource *resource,
                               .subresource = options ? options->subresource : NULL,
                               .query = query.data,
                               .content_type = content_types[type],
-                              .body = patch};
+                              .body = patch,
+                              .answer = options ? options->answer : KUBE_ANSWER_WHOLE};
     return send_request(client, resource, &request, result);
 }
 
@@ -120,6 +137,7 @@ int kube_apply(struct kube_client *client, const struct kube_resource *resource,
         .query = query.data,
         .content_type = "application/apply-patch+yaml",
         .body = body,
+        .answer = options ? options->answer : KUBE_ANSWER_WHOLE,
         .repeatable = true};
     if (!options || !options->manager || !*options->manager) {
         cleanup_free char *what =

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "kube/client_private.h"
+#include "kube/json_split.h"
 
 void kube_result_free(struct kube_result *result)
 {
@@ -158,13 +159,43 @@ static int refused(struct kube_attempt *attempt, struct kube_result *result)
     return status_errno(attempt->status, result->reason);
 }
 
+static int take_value(void *context, const char *text, size_t length)
+{
+    struct buffer *value = context;
+
+    buffer_clear(value);
+    return buffer_append(value, text, length);
+}
+
+/* The answer without metadata.managedFields, into *ret_value; false: it is no JSON object. */
+static bool make_bare(const struct buffer *body, struct buffer *ret_value)
+{
+    struct json_split split;
+    struct json_split_options options = {.itself = true,
+                                         .strip_managed_fields = true,
+                                         .value_bytes = body->length + 1,
+                                         .value = take_value,
+                                         .context = ret_value};
+
+    json_split_init(&split, &options);
+    bool whole =
+        json_split_feed(&split, body->data, body->length) == 0 && json_split_end(&split) == 0;
+    json_split_free(&split);
+    return whole && ret_value->length > 0;
+}
+
 static int accepted(struct kube_attempt *attempt, struct kube_result *result)
 {
     json_error_t where;
+    enum kube_answer answer = attempt->call->answer;
+    const struct buffer *body = &attempt->body;
 
-    if (attempt->body.length == 0)
+    if (body->length == 0 || answer == KUBE_ANSWER_NONE)
         return 0;
-    result->object = kube_json_load(attempt->body.data, attempt->body.length, &where);
+    cleanup_buffer struct buffer bare = BUFFER_INIT(body->length + 1);
+    if (answer != KUBE_ANSWER_WHOLE && make_bare(body, &bare))
+        body = &bare;
+    result->object = kube_json_load(body->data, body->length, &where);
     if (!result->object)
         return kube_result_fail(result, -EPROTO, attempt->call->what,
                                 "%ld, but the answer is not JSON: %s", attempt->status, where.text);

@@ -18,6 +18,9 @@ enum { QUEUE_MAX_DEFAULT = 1000, TRIES = 4 };
 
 #define RETRY_DEFAULT_NS (500 * NS_PER_MS)
 #define STOP_NS          NS_PER_S
+/* How long an event may wait for more urgent requests, and how often they are asked for. */
+#define HELD_NS          (10 * NS_PER_S)
+#define HELD_LOOK_NS     (100 * NS_PER_MS)
 
 static const struct kube_resource event_resource = {"events.k8s.io", "v1", "events", "Event", true};
 
@@ -95,11 +98,11 @@ static int send_once(struct kube_events *events, struct request *request,
                      struct kube_result *result)
 {
     const struct event_series *series = request->series;
+    static const struct kube_write_options options = {.answer = KUBE_ANSWER_NONE};
     json_auto_t *body = NULL;
     json_t *count =
         series->count > 1 ? event_series_body(series->count, series->observed_unix_ns) : NULL;
     if (!request->create) {
-        static const struct kube_write_options options = {.manager = NULL};
         body = json_pack("{s:o}", "series", count);
         return kube_patch(events->client, &event_resource, series->namespace, series->name,
                           KUBE_PATCH_MERGE, body, &options, result);
@@ -107,7 +110,8 @@ static int send_once(struct kube_events *events, struct request *request,
     body = event_body(request->occurrence, series->name, events->controller, events->instance);
     if (count)
         json_object_set_new(body, "series", count);
-    return kube_create(events->client, &event_resource, series->namespace, body, result);
+    return kube_create_with(events->client, &event_resource, series->namespace, body, &options,
+                            result);
 }
 
 /* Sends it, several times if need be. 0, or a negative value and result. */
@@ -232,6 +236,15 @@ static bool work_once(struct kube_events *events)
     return true;
 }
 
+/* Whether the first in the queue waits for more urgent requests. With the lock held. */
+static bool is_held(const struct kube_events *events)
+{
+    const struct kube_event_options *options = &events->options;
+    return options->busy && events->first && events->waiting < options->queue_max / 2 &&
+           events->deadline_ns == UINT64_MAX && !events->flushing &&
+           clock_monotonic_ns() < events->first->at_ns + HELD_NS && options->busy(options->context);
+}
+
 static void drop_rest(struct kube_events *events)
 {
     struct event_occurrence *occurrence;
@@ -250,6 +263,10 @@ static void *run(void *context)
         metrics_thread_attach(events->options.metrics);
     kube_bell_lock(&events->bell);
     while (clock_monotonic_ns() < events->deadline_ns) {
+        if (is_held(events)) {
+            kube_bell_wait(&events->bell, clock_monotonic_ns() + HELD_LOOK_NS);
+            continue;
+        }
         if (work_once(events))
             continue;
         if (events->deadline_ns != UINT64_MAX)

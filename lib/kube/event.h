@@ -31,6 +31,9 @@ struct kube_event_options {
     uint64_t retry_ns;      /* the first pause before an event is tried again; 0: 500 ms */
     /* Whether we may write now (the leader may); NULL: always. In the events' thread. */
     bool (*allowed)(void *context);
+    /* Whether there are more urgent requests than events: they wait then, 10 s at most, and only
+     * while less than half of queue_max do. NULL: never. In the events' thread. */
+    bool (*busy)(void *context);
     /* An event was given up; a sentence. In the events' thread; may be NULL. */
     void (*failed)(void *context, const char *message);
     void *context;

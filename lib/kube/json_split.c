@@ -7,6 +7,9 @@
 static const char *const list_path[] = {"items", "", "metadata", "managedFields"};
 static const char *const event_path[] = {"object", "metadata", "managedFields"};
 
+/* Of an object alone: the same without the event around it. */
+enum { EVENT_DEPTH = 1 };
+
 #define PATH_LENGTH(path) (sizeof(path) / sizeof((path)[0]))
 
 void json_split_init(struct json_split *split, const struct json_split_options *options)
@@ -20,8 +23,9 @@ void json_split_init(struct json_split *split, const struct json_split_options *
         split->path_length = options->strip_managed_fields ? PATH_LENGTH(list_path) : 1;
         split->value_depth = 2;
     } else {
-        split->path = event_path;
-        split->path_length = options->strip_managed_fields ? PATH_LENGTH(event_path) : 0;
+        size_t skipped = options->itself ? EVENT_DEPTH : 0;
+        split->path = event_path + skipped;
+        split->path_length = options->strip_managed_fields ? PATH_LENGTH(event_path) - skipped : 0;
     }
 }
 

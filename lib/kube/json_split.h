@@ -30,8 +30,10 @@ enum {
 struct json_split_options {
     bool items;                /* the values are what is in "items" of the one top-level object;
                                   else every top-level object is a value */
+    bool itself;               /* the values are objects, not events with an "object" in them */
     bool strip_managed_fields; /* metadata.managedFields of the object (of a list's item, of an
-                                  event's "object") becomes [] in the value's text */
+                                  event's "object", or of the value itself) becomes [] in the
+                                  value's text */
     size_t value_bytes;        /* cap on one value's text, after stripping */
     /* One value; text is followed by a NUL that is not counted, valid until the call returns. A
      * negative value ends the splitting and is what json_split_feed() returns. */

@@ -70,6 +70,82 @@ Test(client, requests_say_what_is_meant)
     client_case_stop(&test);
 }
 
+static void answer_managed(struct fake_reply *reply)
+{
+    fake_body(&reply->text, 200, "",
+              "{\"metadata\":{\"managedFields\":[{\"manager\":\"m\"}],\"name\":\"a\"}}");
+}
+
+static size_t managers(const struct kube_result *result)
+{
+    const json_t *metadata = json_object_get(result->object, "metadata");
+    cr_assert_str_eq(json_string_value(json_object_get(metadata, "name")), "a");
+    return json_array_size(json_object_get(metadata, "managedFields"));
+}
+
+/* Who writes says how much of the answer is of use. */
+Test(client, answers_are_as_much_as_is_wanted)
+{
+    struct client_case test = {.options = {.qps = 0}};
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+    json_auto_t *body = json_pack("{s:{s:s, s:s}}", "metadata", "name", "a", "namespace", "n");
+    struct kube_write_options write = {.manager = "m"};
+    size_t i = 0;
+
+    client_case_start(&test, answer_managed, NULL);
+    cr_assert_eq(kube_apply(test.client, &client_case_maps, body, &write, &result), 0);
+    cr_assert_eq(managers(&result), 1);
+    cr_assert(client_case_sent(&test, i++, "\r\nAccept: application/json\r\n"));
+    write.answer = KUBE_ANSWER_BARE;
+    cr_assert_eq(kube_apply(test.client, &client_case_maps, body, &write, &result), 0);
+    cr_assert_eq(managers(&result), 0);
+    cr_assert(client_case_sent(&test, i++, "\r\nAccept: application/json\r\n"));
+    write.answer = KUBE_ANSWER_METADATA;
+    cr_assert_eq(kube_patch(test.client, &client_case_maps, "n", "a", KUBE_PATCH_MERGE, body,
+                            &write, &result),
+                 0);
+    cr_assert_eq(managers(&result), 0);
+    cr_assert(client_case_sent(&test, i++,
+                               "\r\nAccept: application/json;as=PartialObjectMetadata;"
+                               "g=meta.k8s.io;v=v1,application/json\r\n"));
+    write.answer = KUBE_ANSWER_NONE;
+    write.dry_run = true;
+    cr_assert_eq(kube_create_with(test.client, &client_case_maps, "n", body, &write, &result), 0);
+    cr_assert_null(result.object);
+    cr_assert_eq(result.status, 200);
+    cr_assert(client_case_sent(
+        &test, i++, "POST /api/v1/namespaces/n/configmaps?fieldManager=m&dryRun=All HTTP"));
+    client_case_stop(&test);
+}
+
+/* What is no object is told as ever, and a failure has its body. */
+Test(client, answers_that_are_cut_down_and_wrong)
+{
+    static const struct {
+        int status, ret;
+        const char *body;
+    } cases[] = {
+        {200, -EPROTO, "{\"metadata\":"},
+        {200, -EPROTO, "no JSON"},
+        {200, 0, "[1]"},
+        {409, -ESTALE, "{\"kind\":\"Status\",\"reason\":\"Conflict\",\"message\":\"no\"}"},
+    };
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+    json_auto_t *body = json_pack("{s:{s:s, s:s}}", "metadata", "name", "a", "namespace", "n");
+    struct kube_write_options write = {.manager = "m", .answer = KUBE_ANSWER_BARE};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct client_case test = {.options = {.qps = 0}};
+        cleanup_buffer struct buffer text = BUFFER_INIT(4096);
+        fake_body(&text, cases[i].status, "", cases[i].body);
+        client_case_start(&test, answer_text, (void *)(uintptr_t)buffer_terminate(&text));
+        cr_assert_eq(kube_apply(test.client, &client_case_maps, body, &write, &result),
+                     cases[i].ret, "%s: %s", cases[i].body, result.message);
+        client_case_stop(&test);
+    }
+    cr_assert_str_eq(result.reason, "Conflict");
+}
+
 Test(client, names_that_would_mean_something_else_are_not_sent)
 {
     static const char *const names[] = {"", ".", "..", "a/b", "a%2fb", NULL};

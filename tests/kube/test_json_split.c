@@ -186,6 +186,21 @@ Test(json_split, managed_fields_are_cut_out)
     check(&stripped_events, "{\"object\":{\"metadata\":{\"managedFields\":1]}}", -EPROTO, "", NULL);
 }
 
+Test(json_split, managed_fields_of_an_object_itself_are_cut_out)
+{
+    static const struct json_split_options itself = {.itself = true, .strip_managed_fields = true};
+    check(&itself,
+          "{\"kind\":\"K\",\"metadata\":{\"managedFields\":[{\"}\":\"]\"}],\"name\":\"n\"},"
+          "\"object\":{\"metadata\":{\"managedFields\":[1]}}}",
+          0,
+          "{\"kind\":\"K\",\"metadata\":{\"managedFields\":[],\"name\":\"n\"},"
+          "\"object\":{\"metadata\":{\"managedFields\":[1]}}}\n",
+          NULL);
+    check(&itself, "{\"metadata\":[{\"managedFields\":[1]}]}", 0,
+          "{\"metadata\":[{\"managedFields\":[1]}]}\n", NULL);
+    check(&itself, "{\"metadata\":{\"managedFields\":[1}}", -EPROTO, "", NULL);
+}
+
 Test(json_split, caps_are_exact)
 {
     struct seen seen = {.text = BUFFER_INIT(1 << 17)};

@@ -158,6 +158,14 @@ int kube_get(struct kube_client *client, const struct kube_resource *resource,
 int kube_create(struct kube_client *client, const struct kube_resource *resource,
                 const char *namespace, const json_t *body, struct kube_result *result)
 {
+    return kube_create_with(client, resource, namespace, body, NULL, result);
+}
+
+int kube_create_with(struct kube_client *client, const struct kube_resource *resource,
+                     const char *namespace, const json_t *body,
+                     const struct kube_write_options *options, struct kube_result *result)
+{
+    (void)options;
     const json_t *metadata = json_object_get(body, "metadata");
     const char *name = json_string_value(json_object_get(metadata, "name"));
     return call(client, API_CREATE, resource, namespace, name, body, result);
