@@ -54,8 +54,8 @@ struct kube_client {
     atomic_uint generation; /* slots of an older one have a stale credential or CA */
     struct kube_limit limit;
 
-    pthread_mutex_t
-        credential_lock; /* a certificate of a plugin must not change while it is read */
+    pthread_mutex_t credential_lock; /* a certificate must not change while it is read; guards */
+    unsigned certificate;            /* the number of the one that connections are made with */
 
     struct metric_family *requests, *durations, *limit_durations, *retries; /* NULL: not counted */
 };

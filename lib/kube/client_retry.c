@@ -86,12 +86,16 @@ static int take_credential(const struct kube_call *call, bool refused, unsigned 
 {
     struct kube_client *client = call->client;
     cleanup_error struct error *err = NULL;
+    const char *cert, *key;
 
     pthread_mutex_lock(&client->credential_lock);
     bool stale = refused && atomic_load(&client->generation) == generation;
     int number = kube_credential(client->config, stale, ret, &err);
-    if (stale)
+    unsigned certificate = kube_credential_certificate(client->config, &cert, &key);
+    /* Who we are was said when a connection was made. */
+    if (stale || certificate != client->certificate)
         kube_slots_renew(client);
+    client->certificate = certificate;
     pthread_mutex_unlock(&client->credential_lock);
     buffer_terminate(ret);
     if (number < 0)

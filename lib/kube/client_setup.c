@@ -27,7 +27,7 @@ static int set_certificate(struct kube_client *client, CURL *easy, struct error 
 {
     const struct kube_config *config = client->config;
     const char *cert = NULL, *key = NULL;
-    unsigned flags = CURL_BLOB_COPY; /* a plugin's may be gone when the transfer runs */
+    unsigned flags = CURL_BLOB_COPY; /* it may be gone when the transfer runs */
 
     kube_credential_certificate(config, &cert, &key);
     if (!cert || !key) {

@@ -16,8 +16,8 @@
  *         ...                                   the sentence names file, field and remedy
  *
  * A config is immutable after it was loaded but for its credential, which kube_credential() renews
- * (token files are read again when they changed, exec plugins run again when what they gave
- * expires); that is guarded by a lock inside. Any thread.
+ * (token files and client certificates in files are read again when they changed, exec plugins run
+ * again when what they gave expires); that is guarded by a lock inside. Any thread.
  */
 #ifndef DPUMESH_KUBE_CONFIG_H
 #define DPUMESH_KUBE_CONFIG_H
@@ -53,7 +53,8 @@ struct kube_config {
     char *source;          /* for messages: "/root/.kube/config, context prod", "in-cluster" */
     char *ca_file;         /* read again by each new connection, so that a rotated CA is seen; or */
     char *ca_pem;          /* inline; both NULL: the system's */
-    char *client_cert_pem; /* with client_key_pem; or NULL. Files are read at load */
+    char *client_cert_pem; /* with client_key_pem; or NULL. What stands in two files is not here but
+                              with kube_credential_certificate() */
     char *client_key_pem;
     char *tls_server_name; /* verify against this name instead of the URL's host; or NULL */
     char *proxy_url; /* http, https or socks5h, as libcurl takes it (Go's socks5 lets the proxy look
@@ -81,6 +82,10 @@ int kube_config_load(const struct kube_config_options *options, struct kube_conf
  * credential's life) before what they gave expires; while that takes, or when it fails, others go
  * on with what has not expired. May block while a plugin runs (at most a minute).
  *
+ * A client certificate in files is looked at once a second as well (two stat(2)), and read when the
+ * files changed, and once a minute. It is taken when both files are whole and belong together;
+ * until then the one before stays in force.
+ *
  * ret's content is replaced (cap it with KUBE_TOKEN_BYTES_MAX + 16 and wipe it with
  * kube_credential_wipe()). 0 or -errno and a sentence, which never holds the secret; then ret is
  * untouched.
@@ -91,11 +96,15 @@ int kube_credential(const struct kube_config *config, bool stale, struct buffer 
 /* Overwrites and frees a buffer that held a secret. */
 void kube_credential_wipe(struct buffer *secret);
 
-/* A client certificate that an exec plugin gave, PEM, or NULLs. Both are borrowed; when another one
- * takes its place they stay valid for a minute more, so use or copy them at once. As long as the
- * certificate is the same, so are the pointers. */
-void kube_credential_certificate(const struct kube_config *config, const char **ret_cert_pem,
-                                 const char **ret_key_pem);
+/*
+ * The client certificate that may change: of an exec plugin, or else of files; PEM, or NULLs. Both
+ * are borrowed; when another one takes its place they stay valid for a minute more, so use or copy
+ * them at once. Returns its number: as long as the number is the same, so are the pointers, and
+ * another number means that connections made before are with another certificate. As of the last
+ * kube_credential().
+ */
+unsigned kube_credential_certificate(const struct kube_config *config, const char **ret_cert_pem,
+                                     const char **ret_key_pem);
 
 /* Wipes secrets and frees it; NULL is fine. */
 void kube_config_free(struct kube_config *config);

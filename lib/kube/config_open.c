@@ -99,6 +99,32 @@ static struct kube_credential_source *open_credential(struct opening *opening,
     return kube_credential_fixed(xstrdup(""));
 }
 
+/* The client certificate: what stands in two files may be renewed, anything else stays. */
+static void open_certificate(struct opening *opening, struct kube_access *access,
+                             struct kube_config *config)
+{
+    cleanup_key_pair_text struct kube_key_pair_text text = {
+        .cert_pem = read_pem(opening, &access->client_cert, kube_pem_certificate_problem),
+        .key_pem = read_pem(opening, &access->client_key, kube_pem_key_problem)};
+    bool read = text.cert_pem && text.key_pem;
+
+    if (!read || !access->client_cert.file || !access->client_key.file) {
+        config->client_cert_pem = STEAL_POINTER(text.cert_pem);
+        config->client_key_pem = STEAL_POINTER(text.key_pem);
+        return;
+    }
+    const char *problem = kube_key_pair_problem(text.cert_pem, text.key_pem);
+    if (problem) {
+        cleanup_free char *sentence = xasprintf("%s: %s", access->client_key.file, problem);
+        tell(opening, EINVAL, &access->client_key, sentence);
+    }
+    if (problem || !config->credential) /* which has a problem of its own */
+        return;
+    struct kube_key_pair pair = {.cert_file = STEAL_POINTER(access->client_cert.file),
+                                 .key_file = STEAL_POINTER(access->client_key.file)};
+    kube_credential_add_key_pair(config->credential, &pair, &text);
+}
+
 static void describe_to_exec(struct kube_access *access, const char *ca_pem)
 {
     struct kube_exec_cluster cluster = {.server = access->server,
@@ -118,13 +144,10 @@ int kube_access_open(struct kube_access *access, struct kube_config **ret_config
     bool tls = strncasecmp(access->server, "http:", 5) != 0;
 
     cleanup_free char *ca = read_pem(&opening, &access->ca, kube_pem_certificate_problem);
-    if (tls) {
-        config->client_cert_pem =
-            read_pem(&opening, &access->client_cert, kube_pem_certificate_problem);
-        config->client_key_pem = read_pem(&opening, &access->client_key, kube_pem_key_problem);
-    }
     describe_to_exec(access, ca);
     config->credential = open_credential(&opening, access, tls);
+    if (tls)
+        open_certificate(&opening, access, config);
     if (opening.number) {
         int ret = kube_problems_error(&opening.problems, opening.number, err);
         problems_free(&opening.problems);

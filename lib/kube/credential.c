@@ -14,11 +14,11 @@
 
 static const char bearer[] = "Bearer ";
 
-/* A certificate of a plugin that another one replaced; others may still read it. */
+/* A certificate that another one replaced; others may still read it. */
 struct retired {
     struct retired *next;
     uint64_t retired_ns;
-    char *cert_pem, *key_pem;
+    struct kube_key_pair_text text;
 };
 
 /* What a plugin gave, and how its last run went. */
@@ -30,8 +30,7 @@ struct renewal {
     struct error *err;        /* and said */
     uint64_t renew_unix_ns;   /* when to run it again */
     uint64_t expires_unix_ns; /* when the server refuses it */
-    char *cert_pem, *key_pem;
-    struct retired *retired; /* newest first */
+    struct kube_key_pair_text certificate;
 };
 
 struct kube_credential_source {
@@ -41,6 +40,10 @@ struct kube_credential_source {
     struct kube_token_file file;
     struct kube_exec *exec;
     struct renewal renewal;
+    struct kube_key_pair pair;           /* its files may be NULL */
+    struct kube_key_pair_text pair_text; /* what they held when they were last good */
+    struct retired *retired;             /* certificates, newest first */
+    unsigned certificate_number;         /* counts the changes of any */
 };
 
 /* ---- the beginning ---- */
@@ -82,29 +85,39 @@ struct kube_credential_source *kube_credential_exec(struct kube_exec *exec)
     return source;
 }
 
-/* ---- certificates of plugins ---- */
+void kube_credential_add_key_pair(struct kube_credential_source *source, struct kube_key_pair *pair,
+                                  struct kube_key_pair_text *text)
+{
+    source->pair = *pair;
+    source->pair_text = *text;
+    *pair = (struct kube_key_pair){.cert_file = NULL};
+    *text = (struct kube_key_pair_text)KUBE_KEY_PAIR_TEXT_INIT;
+}
+
+/* ---- certificates ---- */
 
 static void free_retired(struct retired *retired)
 {
     while (retired) {
         struct retired *next = retired->next;
-        kube_secret_free(retired->cert_pem);
-        kube_secret_free(retired->key_pem);
+        kube_key_pair_text_free(&retired->text);
         free(retired);
         retired = next;
     }
 }
 
-static void retire_certificate(struct renewal *renewal)
+/* Keeps what another certificate replaces for a while, and frees what was kept for long enough. */
+static void retire_certificate(struct kube_credential_source *source,
+                               struct kube_key_pair_text *text)
 {
     uint64_t now_ns = clock_monotonic_ns();
-    if (renewal->cert_pem) {
+    if (text->cert_pem) {
         struct retired *retired = xmalloc(sizeof(*retired));
-        *retired = (struct retired){renewal->retired, now_ns, renewal->cert_pem, renewal->key_pem};
-        renewal->retired = retired;
-        renewal->cert_pem = renewal->key_pem = NULL;
+        *retired = (struct retired){source->retired, now_ns, *text};
+        source->retired = retired;
+        *text = (struct kube_key_pair_text)KUBE_KEY_PAIR_TEXT_INIT;
     }
-    struct retired **old = &renewal->retired;
+    struct retired **old = &source->retired;
     while (*old && now_ns - (*old)->retired_ns < KUBE_CERTIFICATE_KEPT_NS)
         old = &(*old)->next;
     free_retired(*old);
@@ -116,15 +129,27 @@ static bool same_text(const char *one, const char *other)
     return one == other || (one && other && strcmp(one, other) == 0);
 }
 
-/* The same certificate stays where it is, so that its address tells whether it changed. */
-static void set_certificate(struct renewal *renewal, struct kube_exec_answer *answer)
+/* Makes present what was given, and takes it. The same certificate stays where it is, so that its
+ * address and number tell whether it changed. */
+static void set_certificate(struct kube_credential_source *source,
+                            struct kube_key_pair_text *present, char **cert_pem, char **key_pem)
 {
-    if (same_text(renewal->cert_pem, answer->cert_pem) &&
-        same_text(renewal->key_pem, answer->key_pem))
+    if (same_text(present->cert_pem, *cert_pem) && same_text(present->key_pem, *key_pem))
         return;
-    retire_certificate(renewal);
-    renewal->cert_pem = STEAL_POINTER(answer->cert_pem);
-    renewal->key_pem = STEAL_POINTER(answer->key_pem);
+    retire_certificate(source, present);
+    present->cert_pem = STEAL_POINTER(*cert_pem);
+    present->key_pem = STEAL_POINTER(*key_pem);
+    source->certificate_number++;
+}
+
+/* What can't be read, or is half of a renewal, waits: the one that was good is still there. */
+static void refresh_key_pair(struct kube_credential_source *source, bool refused)
+{
+    cleanup_key_pair_text struct kube_key_pair_text text = KUBE_KEY_PAIR_TEXT_INIT;
+    if (source->pair.cert_file &&
+        kube_key_pair_refresh(&source->pair, clock_monotonic_ns(), refused, &text, NULL) == 0 &&
+        text.cert_pem)
+        set_certificate(source, &source->pair_text, &text.cert_pem, &text.key_pem);
 }
 
 /* ---- running a plugin ---- */
@@ -160,7 +185,7 @@ static void note_run(struct kube_credential_source *source, int ret,
     renewal->expires_unix_ns = answer->expires_unix_ns;
     renewal->renew_unix_ns = renew_at(now_ns, answer->expires_unix_ns);
     set_token(source, answer->token);
-    set_certificate(renewal, answer);
+    set_certificate(source, &renewal->certificate, &answer->cert_pem, &answer->key_pem);
 }
 
 /* With the lock held, which is given back meanwhile: others go on with what is still good. */
@@ -245,6 +270,7 @@ int kube_credential(const struct kube_config *config, bool stale, struct buffer 
 
     pthread_mutex_lock(&source->lock);
     bool refused = stale && is_what_caller_has(source, ret);
+    refresh_key_pair(source, stale);
     if (source->exec)
         result = refresh_exec(source, refused, err);
     else if (source->file.path)
@@ -255,14 +281,18 @@ int kube_credential(const struct kube_config *config, bool stale, struct buffer 
     return result;
 }
 
-void kube_credential_certificate(const struct kube_config *config, const char **ret_cert_pem,
-                                 const char **ret_key_pem)
+unsigned kube_credential_certificate(const struct kube_config *config, const char **ret_cert_pem,
+                                     const char **ret_key_pem)
 {
     struct kube_credential_source *source = config->credential;
     pthread_mutex_lock(&source->lock);
-    *ret_cert_pem = source->renewal.cert_pem;
-    *ret_key_pem = source->renewal.key_pem;
+    const struct kube_key_pair_text *text =
+        source->renewal.certificate.cert_pem ? &source->renewal.certificate : &source->pair_text;
+    *ret_cert_pem = text->cert_pem;
+    *ret_key_pem = text->key_pem;
+    unsigned number = source->certificate_number;
     pthread_mutex_unlock(&source->lock);
+    return number;
 }
 
 void kube_credential_free(struct kube_credential_source *source)
@@ -273,9 +303,10 @@ void kube_credential_free(struct kube_credential_source *source)
     kube_token_file_free(&source->file);
     kube_exec_free(source->exec);
     error_free(source->renewal.err);
-    kube_secret_free(source->renewal.cert_pem);
-    kube_secret_free(source->renewal.key_pem);
-    free_retired(source->renewal.retired);
+    kube_key_pair_text_free(&source->renewal.certificate);
+    kube_key_pair_text_free(&source->pair_text);
+    kube_key_pair_free(&source->pair);
+    free_retired(source->retired);
     pthread_cond_destroy(&source->ended);
     pthread_mutex_destroy(&source->lock);
     free(source);

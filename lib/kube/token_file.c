@@ -8,14 +8,8 @@
 #include "base/memory.h"
 #include "kube/config.h"
 #include "kube/exec.h"
+#include "kube/same_file.h"
 #include "kube/secret.h"
-
-static bool same_file(const struct stat *one, const struct stat *other)
-{
-    return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&
-           one->st_size == other->st_size && one->st_mtim.tv_sec == other->st_mtim.tv_sec &&
-           one->st_mtim.tv_nsec == other->st_mtim.tv_nsec;
-}
 
 /* *ret_token: owned by the caller, to be wiped. */
 static int read_token(const char *path, char **ret_token, struct error **err)
@@ -51,7 +45,7 @@ int kube_token_file_refresh(struct kube_token_file *file, uint64_t now_ns, bool 
         return 0;
     file->looked_ns = now_ns;
     /* Looked at before it is read: a file that is swapped in between is read once more later. */
-    if (stat(file->path, &seen) == 0 && !must && same_file(&seen, &file->seen) &&
+    if (stat(file->path, &seen) == 0 && !must && kube_same_file(&seen, &file->seen) &&
         now_ns - file->read_ns < KUBE_TOKEN_READ_NS)
         return 0;
     int ret = read_token(file->path, &token, must ? err : NULL);

@@ -11,6 +11,7 @@
 
 atomic_uint fake_credential_renewed;
 atomic_uint fake_credential_fails;
+atomic_uint fake_certificate_number;
 
 const struct kube_resource client_case_maps = {"", "v1", "configmaps", "ConfigMap", true};
 const struct kube_resource client_case_deployments = {"apps", "v1", "deployments", "Deployment",
@@ -36,12 +37,13 @@ void kube_credential_wipe(struct buffer *secret)
     buffer_free(secret);
 }
 
-void kube_credential_certificate(const struct kube_config *config, const char **ret_cert_pem,
-                                 const char **ret_key_pem)
+unsigned kube_credential_certificate(const struct kube_config *config, const char **ret_cert_pem,
+                                     const char **ret_key_pem)
 {
     (void)config;
     *ret_cert_pem = NULL;
     *ret_key_pem = NULL;
+    return fake_certificate_number;
 }
 
 void client_case_start(struct client_case *test, fake_answer *answer, void *context)

@@ -15,6 +15,9 @@
 extern atomic_uint fake_credential_renewed;
 extern atomic_uint fake_credential_fails;
 
+/* The number of the client certificate. */
+extern atomic_uint fake_certificate_number;
+
 extern const struct kube_resource client_case_maps; /* ConfigMaps */
 extern const struct kube_resource client_case_deployments;
 extern const struct kube_resource client_case_nodes;

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "kube/config.h"
+#include "pairs.h"
 
 enum { THREADS = 8, ROUNDS = 5, STORM = 300 };
 
@@ -160,7 +161,7 @@ static void *storm(void *number)
         REQUIRE(memcmp(header.data, "Bearer ", 7) == 0);
         kube_credential_certificate(config, &cert, &key);
         if (cert)
-            REQUIRE(strncmp(cert, "-----BEGIN", 10) == 0 && strncmp(key, "PRIVATE", 7) == 0);
+            REQUIRE(strncmp(cert, "-----BEGIN", 10) == 0 && strstr(key, "PRIVATE KEY-----"));
     }
     if (stale)
         atomic_store(&ended, true);
@@ -181,6 +182,8 @@ static void run_storm(void)
         char token[32];
         snprintf(token, sizeof(token), "token-%d\n", i);
         write_file("token", token, 0600);
+        write_file("tls.crt", i % 2 ? CERT_ONE : CERT_TWO, 0600);
+        write_file("tls.key", i % 2 ? KEY_ONE : KEY_TWO, 0600);
     }
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
@@ -188,7 +191,8 @@ static void run_storm(void)
 
 static void remove_directory(void)
 {
-    static const char *const names[] = {"plugin", "runs", "config", "token", ""};
+    static const char *const names[] = {"plugin",  "runs",    "config", "token",
+                                        "tls.crt", "tls.key", ""};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         cleanup_free char *path = xasprintf("%s/%s", directory, names[i]);
         REQUIRE(remove(path) == 0);
@@ -208,12 +212,12 @@ int main(void)
     kube_config_free(config);
 
     write_file("token", "first\n", 0600);
-    config = load("{tokenFile: token}");
+    config = load("{tokenFile: token, client-certificate: tls.crt, client-key: tls.key}");
     run_storm();
     kube_config_free(config);
     pthread_barrier_destroy(&barrier);
     remove_directory();
-    printf("one plugin run for %d callers, %d times; token files under %d writes\n", THREADS,
-           ROUNDS, STORM);
+    printf("one plugin run for %d callers, %d times; token and certificate files under %d writes\n",
+           THREADS, ROUNDS, STORM);
     return 0;
 }

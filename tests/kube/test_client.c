@@ -422,3 +422,19 @@ Test(client, the_rate_limit_holds_requests_back)
     cr_assert(strstr(result.message, "rate limit"), "%s", result.message);
     client_case_stop(&slow);
 }
+
+/* Who we are is said when a connection is made: one that was made with another client certificate
+ * is not used again. */
+Test(client, a_renewed_certificate_gets_a_connection_of_its_own)
+{
+    struct client_case test = {.options = {.qps = 0}};
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+
+    client_case_start(&test, answer_object, NULL);
+    for (unsigned i = 0; i < 6; i++) {
+        atomic_store(&fake_certificate_number, i / 2);
+        cr_assert_eq(kube_get(test.client, &client_case_nodes, NULL, "x", &result), 0);
+        cr_assert_eq(fake_server_connections(test.server), i / 2 + 1);
+    }
+    client_case_stop(&test);
+}

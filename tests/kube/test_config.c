@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "directory.h"
+#include "pairs.h"
 
 TestSuite(config, .init = directory_setup, .fini = directory_teardown);
 
@@ -52,8 +53,8 @@ static void expect_credential(const struct kube_config *config, const char *expe
 Test(config, a_file_of_everything)
 {
     directory_write("certs/ca.crt", PEM_CERT);
-    directory_write("certs/tls.crt", PEM_CERT);
-    directory_write("certs/tls.key", PEM_KEY);
+    directory_write("certs/tls.crt", CERT_ONE);
+    directory_write("certs/tls.key", KEY_ONE);
     cleanup_kube_config struct kube_config *config =
         directory_load("kind: Config\n"
                        "preferences: {colors: true}\n"
@@ -83,15 +84,15 @@ Test(config, a_file_of_everything)
     directory_expect(config->source, "^/config, context main");
     directory_expect(config->ca_file, "^/certs/ca.crt");
     cr_assert_null(config->ca_pem);
-    cr_assert_str_eq(config->client_cert_pem, PEM_CERT);
-    cr_assert_str_eq(config->client_key_pem, PEM_KEY);
+    cr_assert(!config->client_cert_pem && !config->client_key_pem);
     cr_assert_str_eq(config->tls_server_name, "api.example");
     cr_assert_str_eq(config->proxy_url, "socks5h://user:secret@10.0.0.3:1080");
     cr_assert(!config->insecure);
     expect_credential(config, "");
     const char *cert = "", *key = "";
     kube_credential_certificate(config, &cert, &key);
-    cr_assert(!cert && !key);
+    cr_assert_str_eq(cert, CERT_ONE);
+    cr_assert_str_eq(key, KEY_ONE);
 }
 
 Test(config, inline_data)

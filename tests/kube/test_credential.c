@@ -6,6 +6,7 @@
 
 #include "directory.h"
 #include "kube/secret.h"
+#include "pairs.h"
 
 TestSuite(credential, .init = directory_setup, .fini = directory_teardown);
 
@@ -346,4 +347,53 @@ Test(credential, certificates_of_a_plugin)
     cr_assert_str_eq(later, "-----BEGIN CERTIFICATE-----\n3");
     cr_assert_str_eq(cert, "-----BEGIN CERTIFICATE-----\n1");
     cr_assert_eq(directory_size("runs"), 3);
+}
+
+#define FILES_USER USER("{client-certificate: tls.crt, client-key: tls.key}")
+
+/* What is handed out now; its number. */
+static unsigned certificate(const struct kube_config *config, bool stale, const char *expected)
+{
+    const char *cert, *key;
+    expect(config, stale, "");
+    unsigned number = kube_credential_certificate(config, &cert, &key);
+    cr_assert_str_eq(cert, expected);
+    cr_assert_str_eq(key, strcmp(cert, CERT_ONE) == 0 ? KEY_ONE : KEY_TWO);
+    return number;
+}
+
+Test(credential, a_certificate_is_renewed_with_its_files)
+{
+    directory_write("tls.crt", CERT_ONE);
+    directory_write("tls.key", KEY_ONE);
+    cleanup_kube_config struct kube_config *config = directory_load(FILES_USER);
+    const char *first, *key;
+    unsigned number = certificate(config, false, CERT_ONE);
+    cr_assert_eq(certificate(config, true, CERT_ONE), number, "what did not change has its number");
+    cr_assert_eq(kube_credential_certificate(config, &first, &key), number);
+    directory_write("tls.crt", CERT_TWO);
+    cr_assert_eq(certificate(config, true, CERT_ONE), number, "half a pair waits");
+    directory_write("tls.key", KEY_TWO);
+    usleep(1100000);
+    cr_assert_neq(certificate(config, false, CERT_TWO), number);
+    cr_assert_str_eq(first, CERT_ONE);
+    /* At once, when the server does not like it any more. */
+    directory_write("tls.crt", CERT_ONE);
+    directory_write("tls.key", KEY_ONE);
+    certificate(config, false, CERT_TWO);
+    certificate(config, true, CERT_ONE);
+    /* Without its files it goes on. */
+    cleanup_free char *path = directory_path("tls.key");
+    cr_assert_eq(unlink(path), 0);
+    certificate(config, true, CERT_ONE);
+}
+
+Test(credential, a_pair_that_is_none_is_refused_at_the_start)
+{
+    directory_write("tls.crt", CERT_ONE);
+    directory_write("tls.key", KEY_TWO);
+    directory_refuses(
+        FILES_USER,
+        "^/config:5: u: users[0].user.client-key: ^/tls.key: is not the key of the certificate "
+        "beside it; are both of one renewal?");
 }

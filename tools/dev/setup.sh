@@ -27,7 +27,7 @@ EOF
 }
 
 declare -A sets=(
-  [build]="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev libyaml-dev libcurl4-openssl-dev libck-dev"
+  [build]="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev libyaml-dev libcurl4-openssl-dev libssl-dev libck-dev"
   [lint]="clang-format-16 clang-tidy-16 shellcheck python3"
   [test]="clang-16 libclang-rt-16-dev libcriterion-dev python3-pytest python3-pytest-timeout
     python3-pytest-xdist python3-yaml python3-prometheus-client prometheus netcat-openbsd strace
