@@ -61,6 +61,13 @@ static void event_failed(void *context, const char *message)
     log_warn("event not sent", LOG_STR("why", message));
 }
 
+/* Such as an apiVersion that a later Kubernetes will not have. */
+static void warned(void *context, const char *what, const char *text)
+{
+    (void)context;
+    log_warn("the API server warns", LOG_STR("request", what), LOG_STR("warning", text));
+}
+
 /* ---- leading ---- */
 
 static int enqueue(void *context, const struct kube_object *object)
@@ -202,7 +209,8 @@ static int make_clients(struct program *p, struct error **err)
         .qps = s->qps,
         .burst = s->burst,
         .timeout_ns = s->request_timeout_ns ? s->request_timeout_ns : spare_ns,
-        .metrics = p->metrics};
+        .metrics = p->metrics,
+        .warning = warned};
     ret = kube_client_new(p->config, &options, &p->operator.client, err);
     if (ret < 0)
         return ret;

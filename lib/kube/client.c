@@ -101,6 +101,9 @@ int kube_client_new(const struct kube_config *config, const struct kube_client_o
     client->user_agent = xstrdup(options->user_agent ? options->user_agent : "dpumesh");
     client->timeout_ns = options->timeout_ns ? options->timeout_ns : 30 * NS_PER_S;
     client->answer_bytes = options->answer_bytes ? options->answer_bytes : (size_t)32 << 20;
+    client->warning = options->warning;
+    client->warning_context = options->warning_context;
+    client->warned = options->warning ? kube_warnings_new() : NULL;
     kube_limit_init(&client->limit, options->qps, options->burst);
 
     cleanup_url CURLU *url = curl_url();
@@ -138,6 +141,7 @@ void kube_client_free(struct kube_client *client)
     pthread_mutex_destroy(&client->lock);
     pthread_mutex_destroy(&client->credential_lock);
     pthread_cond_destroy(&client->woken);
+    kube_warnings_free(client->warned);
     free(client->host_header);
     free(client->host);
     free(client->base_url);

@@ -48,6 +48,14 @@ struct kube_client_options {
     uint64_t timeout_ns;     /* deadline of a call with its retries; 0: 30 s */
     size_t answer_bytes;     /* cap on one answer's body; 0: 32 MiB */
     struct metrics *metrics; /* NULL: nothing is counted */
+    /*
+     * What the server warns of ("unknown field \"spec.x\"", "... is deprecated"), one line of at
+     * most 1 KiB; what is the request ("PATCH apps/v1 deployments shop/s0-dpu"). Called once for a
+     * text, as long as it is among the last 256, and at most 16 times for an answer, within the
+     * call that got it and in its thread. NULL: warnings are dropped.
+     */
+    void (*warning)(void *context, const char *what, const char *text);
+    void *warning_context;
 };
 
 struct kube_client;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "kube/client.h"
 #include "kube/client_limit.h"
+#include "kube/client_warning.h"
 
 enum {
     KUBE_SLOTS_IDLE_MAX = 4,       /* connections kept for later calls; calls at once have no cap */
@@ -57,6 +58,10 @@ struct kube_client {
     pthread_mutex_t credential_lock; /* a certificate must not change while it is read; guards */
     unsigned certificate;            /* the number of the one that connections are made with */
 
+    void (*warning)(void *context, const char *what, const char *text); /* or NULL */
+    void *warning_context;
+    struct kube_lru *warned; /* client_warning.h; under lock */
+
     struct metric_family *requests, *durations, *limit_durations, *retries; /* NULL: not counted */
 };
 
@@ -93,10 +98,11 @@ struct kube_attempt {
     int failed;   /* our own reason to end it: -ECANCELED, -ETIMEDOUT, -EFBIG, the sink's */
     bool by_sink; /* failed is what the sink returned */
     int connect_errno;
-    long status; /* 0: no answer */
-    bool unsent; /* not a byte of the request left this process */
-    bool headed; /* the answer's head came to its end */
-    bool sunk;   /* the sink has seen bytes */
+    long status;       /* 0: no answer */
+    bool unsent;       /* not a byte of the request left this process */
+    bool headed;       /* the answer's head came to its end */
+    unsigned warnings; /* in the answer's head, so far */
+    bool sunk;         /* the sink has seen bytes */
     size_t body_sent;
     uint64_t retry_after_ns;
     struct buffer body;
@@ -134,6 +140,10 @@ int kube_attempt_result(struct kube_attempt *attempt, struct kube_result *result
 /* Fills in a failure of our own: "WHAT: sentence". Returns ret. */
 int kube_result_fail(struct kube_result *result, int ret, const char *what, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Makes of what may come from the network one line of UTF-8, of at most so many bytes; in place,
+ * returns text. */
+char *kube_tidy(char *text, size_t most);
 
 /* client_json.c: a JSON text, or NULL and where it is wrong. */
 json_t *kube_json_load(const char *text, size_t length, json_error_t *ret_where);

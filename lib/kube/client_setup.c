@@ -98,6 +98,8 @@ static int set_connection(struct kube_client *client, CURL *easy, struct error *
     SET(CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
     SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);
     SET(CURLOPT_CONNECT_TO, client->connect_to);
+    /* What a proxy says of itself is not the API server's answer. */
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     /* What authorises us is for the API server, not for a proxy on the way. */
     SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
     if (config->proxy_url)

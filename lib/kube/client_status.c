@@ -15,14 +15,13 @@ void kube_result_free(struct kube_result *result)
     *result = (struct kube_result)KUBE_RESULT_INIT;
 }
 
-/* Makes one line of at most KUBE_MESSAGE_MAX bytes of what may come from the network. */
-static char *tidy(char *text)
+char *kube_tidy(char *text, size_t most)
 {
     size_t length = strlen(text);
     uint32_t code;
 
-    if (length > KUBE_MESSAGE_MAX) {
-        length = KUBE_MESSAGE_MAX - 3;
+    if (length > most) {
+        length = most - 3;
         while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
             length--;
         memcpy(text + length, "...", 4);
@@ -46,7 +45,7 @@ int kube_result_fail(struct kube_result *result, int ret, const char *what, cons
     cleanup_free char *sentence = xvasprintf(format, arguments);
     va_end(arguments);
     free(result->message);
-    result->message = tidy(xasprintf("%s: %s", what, sentence));
+    result->message = kube_tidy(xasprintf("%s: %s", what, sentence), KUBE_MESSAGE_MAX);
     return ret;
 }
 

@@ -38,6 +38,7 @@ static size_t take_head(const char *line, size_t size, size_t count, void *conte
     struct kube_attempt *attempt = context;
     size_t length = size * count;
 
+    kube_warning_take(attempt, line, length);
     attempt->headed = length == 0 || *line == '\r' || *line == '\n';
     return length;
 }
