@@ -91,7 +91,8 @@ void kube_client_free(struct kube_client *client);
  */
 void kube_client_cancel(struct kube_client *client);
 
-/* Makes every running watch look at its stop flag now. Set the flag first, with a release store
+/* Makes every running watch and list look at its stop flag now. Set the flag first, with a release
+ * store
  * (__atomic_store_n). Any thread. */
 void kube_client_wake(struct kube_client *client);
 
@@ -178,12 +179,13 @@ struct kube_list_options {
  * ret_resource_version (may be NULL) is the list's, to be freed by the caller. -ESTALE: the
  * continue token expired; start again. The client's deadline is that of a page, its answer_bytes
  * the cap of an item. A connection that breaks within a page after an item was given out ends the
- * list
- * (-EIO): a second answer might be of another state.
+ * list (-EIO): a second answer might be of another state. stop (may be NULL) is read between pages,
+ * in pauses before a page is asked for again, whenever something came, every five seconds, and at
+ * once after kube_client_wake(); true ends the list with -ECANCELED.
  */
 int kube_list(struct kube_client *client, const struct kube_resource *resource,
               const char *namespace, const struct kube_list_options *options,
-              int (*item)(void *context, json_t *object), void *context,
+              int (*item)(void *context, json_t *object), void *context, const bool *stop,
               char **ret_resource_version, struct kube_result *result);
 
 struct kube_watch_options {

@@ -146,7 +146,7 @@ static int get_pages(struct kube_call *call, const struct kube_list_options *opt
 
 int kube_list(struct kube_client *client, const struct kube_resource *resource,
               const char *namespace, const struct kube_list_options *options,
-              int (*item)(void *context, json_t *object), void *context,
+              int (*item)(void *context, json_t *object), void *context, const bool *stop,
               char **ret_resource_version, struct kube_result *result)
 {
     static const struct kube_list_options none = {.limit = 0};
@@ -158,6 +158,7 @@ int kube_list(struct kube_client *client, const struct kube_resource *resource,
                              .what = what,
                              .path = path,
                              .repeatable = true,
+                             .stop = stop,
                              .sink = take_page,
                              .rewind = rewind_page,
                              .sink_context = &list};

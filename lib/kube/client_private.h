@@ -79,7 +79,7 @@ struct kube_call {
     bool repeatable;  /* sending it twice has the effect of sending it once */
     bool stream;      /* a watch: no deadline, and only a 401 is tried again */
     uint64_t idle_ns; /* of a stream */
-    const bool *stop; /* of a stream; or NULL */
+    const bool *stop; /* of a list or a stream; or NULL */
     /* Takes the body of a 200 answer as it comes; a negative value ends the call and is returned.
      * NULL: the body becomes result->object. */
     int (*sink)(void *context, const char *data, size_t size);

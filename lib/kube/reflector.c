@@ -237,7 +237,7 @@ void kube_reflector_ask_stop(struct kube_reflector *reflector)
     __atomic_store_n(&reflector->stop, true, __ATOMIC_RELEASE);
     kube_bell_ring(&reflector->bell);
     kube_bell_unlock(&reflector->bell);
-    kube_client_wake(reflector->client); /* a watch sleeps for seconds otherwise */
+    kube_client_wake(reflector->client); /* it sleeps for seconds otherwise */
 }
 
 void kube_reflector_stop(struct kube_reflector *reflector)

@@ -53,7 +53,7 @@ int reflector_list(struct kube_reflector *reflector)
     reflector->paged_next = false;
     session.mark = kube_store_replace_begin(options->store);
     int r = kube_list(reflector->client, options->resource, options->namespace, &list, take_item,
-                      &session, &version, &result);
+                      &session, &reflector->stop, &version, &result);
     reflector->retry_after_ns = result.retry_after_ns;
     if (r < 0) {
         if (!reflector_stopping(reflector))

@@ -25,7 +25,7 @@ struct fake_fault {
     int status;     /* of the result */
     int error_code; /* instead, an ERROR event with this code comes */
     bool no_bookmarks;
-    bool mute;       /* nothing comes any more, until the idle timeout */
+    bool mute; /* nothing comes any more, until the idle timeout; of a list: until it is stopped */
     bool no_version; /* the list has no resourceVersion */
     uint64_t retry_after_ns;
 };

@@ -52,7 +52,7 @@ void kube_client_wake(struct kube_client *client)
 
 int kube_list(struct kube_client *client, const struct kube_resource *resource,
               const char *namespace, const struct kube_list_options *options,
-              int (*item)(void *context, json_t *object), void *context,
+              int (*item)(void *context, json_t *object), void *context, const bool *stop,
               char **ret_resource_version, struct kube_result *result)
 {
     (void)options;
@@ -61,7 +61,11 @@ int kube_list(struct kube_client *client, const struct kube_resource *resource,
     struct fake_fault fault = fake_begin_call(client, FAKE_LIST);
     __attribute__((cleanup(entries_free))) struct entries objects = entries_copy(&client->objects);
     unsigned version = client->version;
+    while (fault.mute && !__atomic_load_n(stop, __ATOMIC_ACQUIRE))
+        kube_bell_wait(&client->bell, UINT64_MAX);
     kube_bell_unlock(&client->bell);
+    if (fault.mute)
+        return -ECANCELED;
     unsigned sent = 0;
     for (size_t i = 0; i < objects.count; i++) {
         if (!matches(&objects.entries[i], resource, namespace))

@@ -67,7 +67,7 @@ static void *call(void *context)
         int ret = i % 3 == 0   ? kube_get(test.client, &client_case_maps, "n", "a", &result)
                   : i % 3 == 1 ? kube_create(test.client, &client_case_maps, "n", body, &result)
                                : kube_list(test.client, &client_case_maps, "n", NULL, take_item,
-                                           NULL, NULL, &result);
+                                           NULL, NULL, NULL, &result);
         served += ret == 0;
         canceled += ret == -ECANCELED;
         check(ret <= 0 && (ret == 0) == !result.message, "a failure without a sentence");

@@ -166,7 +166,7 @@ Test(client, names_that_would_mean_something_else_are_not_sent)
     }
     cr_assert_eq(kube_apply(client, &client_case_maps, body, NULL, &result), -EINVAL);
     cr_assert_eq(kube_request(client, "GET", "version", NULL, NULL, NULL, &result), -EINVAL);
-    cr_assert_eq(kube_list(client, &client_case_maps, "..", NULL, NULL, NULL, NULL, &result),
+    cr_assert_eq(kube_list(client, &client_case_maps, "..", NULL, NULL, NULL, NULL, NULL, &result),
                  -EINVAL);
     cr_assert_eq(fake_server_requests(test.server), 0);
     client_case_stop(&test);

@@ -2,7 +2,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -24,7 +26,7 @@ static int see(void *context, json_t *object)
 /* Answers, one a request, in two chunks; then whatever ends the connection. */
 struct pages {
     struct {
-        int status; /* 200 is chunked */
+        int status; /* 200 is chunked; 0: nothing comes */
         const char *body;
         bool broken; /* without its end */
     } pages[6];
@@ -39,6 +41,12 @@ static void answer_pages(struct fake_reply *reply)
     const char *body = pages->pages[i].body;
     size_t length = strlen(body), cut = pages->cut < length ? pages->cut : length;
 
+    if (pages->pages[i].status == 0)
+        return;
+    if (pages->pages[i].status == 429) {
+        fake_body(&reply->text, 429, "Retry-After: 8\r\n", body);
+        return;
+    }
     if (pages->pages[i].status != 200) {
         fake_body(&reply->text, pages->pages[i].status, "", body);
         return;
@@ -80,7 +88,7 @@ Test(client_list, pages_come_as_items_wherever_they_are_cut)
         pages.first = pages.cut * 3;
         options.strip_managed_fields = pages.cut % 2;
         cr_assert_eq(kube_list(test.client, &client_case_deployments, "n", &options, see, &seen,
-                               &version, &result),
+                               NULL, &version, &result),
                      0, "cut at %zu: %s", pages.cut, result.message);
         cr_assert_str_eq(buffer_terminate(&seen.text),
                          options.strip_managed_fields ? ITEMS("") : ITEMS("{}"), "cut at %zu",
@@ -112,9 +120,9 @@ Test(client_list, the_version_asked_for_is_the_first_pages)
         struct seen seen = {.text = BUFFER_INIT(4096)};
         struct kube_list_options options = {.resource_version = cases[i].version};
         client_case_start(&test, answer_pages, &pages);
-        cr_assert_eq(
-            kube_list(test.client, &client_case_nodes, NULL, &options, see, &seen, NULL, &result),
-            0);
+        cr_assert_eq(kube_list(test.client, &client_case_nodes, NULL, &options, see, &seen, NULL,
+                               NULL, &result),
+                     0);
         cr_assert(client_case_sent(&test, 0, cases[i].query), "%zu", i);
         cr_assert(client_case_sent(&test, 1, "?limit=500&continue=c HTTP"));
         buffer_free(&seen.text);
@@ -130,7 +138,8 @@ static int list_pages(struct pages *pages, size_t answer_bytes, struct seen *see
     cleanup_free char *version = NULL;
 
     client_case_start(&test, answer_pages, pages);
-    int ret = kube_list(test.client, &client_case_maps, NULL, NULL, see, seen, &version, result);
+    int ret =
+        kube_list(test.client, &client_case_maps, NULL, NULL, see, seen, NULL, &version, result);
     cr_assert_eq(version != NULL, ret == 0);
     *ret_requests = fake_server_requests(test.server);
     buffer_free(&seen->text);
@@ -224,4 +233,52 @@ Test(client_list, the_caller_can_end_it)
     cr_assert_eq(list_pages(&pages, 0, &seen, &result, &requests), -EXDEV);
     cr_assert_eq(seen.count, 1);
     cr_assert_eq(requests, 1);
+}
+
+struct stopper {
+    struct kube_client *client;
+    bool stop;
+    uint64_t at_ns;
+};
+
+static void *stop_soon(void *context)
+{
+    struct stopper *stopper = context;
+    usleep(50000);
+    stopper->at_ns = clock_monotonic_ns();
+    __atomic_store_n(&stopper->stop, true, __ATOMIC_RELEASE);
+    kube_client_wake(stopper->client);
+    return NULL;
+}
+
+Test(client_list, a_stop_flag_is_seen_at_once_when_woken)
+{
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+    /* While nothing comes, and in a pause that the server asked for. */
+    for (int status = 0; status <= 429; status += 429) {
+        struct pages pages = {.pages = {{200, PAGE_1, false}, {status, "{}", false}}};
+        struct client_case test = {.options = {.qps = 0}};
+        struct seen seen = {.text = BUFFER_INIT(4096)};
+        struct stopper stopper = {.stop = false};
+        pthread_t thread;
+        client_case_start(&test, answer_pages, &pages);
+        stopper.client = test.client;
+        pthread_create(&thread, NULL, stop_soon, &stopper);
+        int ret = kube_list(test.client, &client_case_nodes, NULL, NULL, see, &seen, &stopper.stop,
+                            NULL, &result);
+        double took_ms = client_case_since_ms(stopper.at_ns);
+        pthread_join(thread, NULL);
+        cr_assert_eq(ret, -ECANCELED);
+        cr_assert_str_eq(result.message, "LIST v1 nodes: canceled");
+        cr_assert_lt(took_ms, 500);
+        cr_assert_eq(seen.count, 2, "what came before was delivered");
+        cr_assert_eq(fake_server_requests(test.server), 2);
+        /* And before it begins. */
+        ret = kube_list(test.client, &client_case_nodes, NULL, NULL, see, &seen, &stopper.stop,
+                        NULL, &result);
+        cr_assert_eq(ret, -ECANCELED);
+        cr_assert_eq(fake_server_requests(test.server), 2);
+        buffer_free(&seen.text);
+        client_case_stop(&test);
+    }
 }

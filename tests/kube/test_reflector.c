@@ -279,11 +279,15 @@ Test(reflector, waits_as_long_as_it_is_told)
 Test(reflector, stops_at_once)
 {
     uint64_t began_ns = clock_monotonic_ns();
-    /* In a watch; in a pause; in a list; before it could do anything. */
-    for (int state = 0; state < 4; state++) {
+    /* In a watch; in a pause; in a list; before it could do anything; in a list that hangs. */
+    for (int state = 0; state < 5; state++) {
         struct bench bench;
         bench_init(&bench);
         bench.options.backoff_first_ns = bench.options.backoff_most_ns = 100 * NS_PER_S;
+        if (state == 4) {
+            bench.options.paged_only = true;
+            fake_order(bench.server, FAKE_LIST, (struct fake_fault){.mute = true});
+        }
         if (state < 2)
             start_synced(&bench);
         else
@@ -292,6 +296,8 @@ Test(reflector, stops_at_once)
             fake_cut(bench.server, (struct fake_fault){.error = -EIO});
             bench_sleep_ms(20);
         }
+        if (state == 4)
+            bench_expect_calls(&bench, FAKE_LIST, 1);
         for (unsigned i = 0; state == 2 && i < 50; i++)
             bench_put(&bench, i);
         bench_end(&bench);
