@@ -148,16 +148,21 @@ static int set_method(struct kube_attempt *attempt, CURL *easy, struct error **e
     return 0;
 }
 
+/* Returns the list with a copy of the line at its end. */
+static struct curl_slist *append_line(struct curl_slist *headers, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(headers, line);
+    if (!longer)
+        abort(); /* as xmalloc(): out of memory */
+    return longer;
+}
+
 /* Appends "name: value" and wipes the copy in between. */
 static void add_header(struct curl_slist **headers, const char *name, const char *value)
 {
     cleanup_free char *line = xasprintf("%s: %s", name, value);
-    struct curl_slist *longer = curl_slist_append(*headers, line);
-
+    *headers = append_line(*headers, line);
     explicit_bzero(line, strlen(line));
-    if (!longer)
-        abort(); /* as xmalloc(): out of memory */
-    *headers = longer;
 }
 
 static struct curl_slist *make_headers(const struct kube_call *call, const char *authorization)
@@ -176,7 +181,9 @@ static struct curl_slist *make_headers(const struct kube_call *call, const char 
         add_header(&headers, "Expect", ""); /* no "100-continue" */
     }
     if (call->client->host_header)
-        headers = curl_slist_append(headers, call->client->host_header);
+        headers = append_line(headers, call->client->host_header);
+    for (char **line = call->client->config->impersonate; line && *line; line++)
+        headers = append_line(headers, *line);
     if (*authorization)
         add_header(&headers, "Authorization", authorization);
     return headers;

@@ -5,9 +5,9 @@
  * relative paths in a file are relative to that file. A kubeconfig without any entry counts as
  * none.
  *
- * As clientcmd has it: with a server of http:// nobody is told who we are; a server given as an
- * option puts the cluster's tls-server-name out of force; a token file goes before a token.
- * Stricter than clientcmd: what would be left out in silence is refused (impersonation, auth
+ * As clientcmd has it: with a server of http:// nobody is told who we are, only whom we act as; a
+ * server given as an option puts the cluster's tls-server-name out of force; a token file goes
+ * before a token. Stricter than clientcmd: what would be left out in silence is refused (auth
  * providers, unknown fields of a user, interactive plugins).
  *
  *     struct kube_config_options options = {.context = "prod"};
@@ -59,7 +59,9 @@ struct kube_config {
     char *tls_server_name; /* verify against this name instead of the URL's host; or NULL */
     char *proxy_url; /* http, https or socks5h, as libcurl takes it (Go's socks5 lets the proxy look
                         names up, as curl's socks5h); or NULL: the environment's proxies count */
-    bool insecure;   /* insecure-skip-tls-verify */
+    char **impersonate; /* whom we act as: lines of each request's head ("Impersonate-User: a"),
+                           NULL at the end; or NULL */
+    bool insecure;      /* insecure-skip-tls-verify */
     struct kube_credential_source *credential; /* private */
 };
 

@@ -181,6 +181,7 @@ void kube_access_free(struct kube_access *access)
     free(access->token_file);
     kube_secret_free(access->username);
     kube_secret_free(access->password);
+    kube_texts_free(access->impersonate);
     kube_exec_free(access->exec);
     *access = (struct kube_access)KUBE_ACCESS_INIT;
 }

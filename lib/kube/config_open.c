@@ -160,6 +160,7 @@ int kube_access_open(struct kube_access *access, struct kube_config **ret_config
     config->source = STEAL_POINTER(access->source);
     config->tls_server_name = STEAL_POINTER(access->tls_server_name);
     config->proxy_url = STEAL_POINTER(access->proxy_url);
+    config->impersonate = STEAL_POINTER(access->impersonate);
     config->insecure = access->insecure;
     *ret_config = STEAL_POINTER(config);
     return 0;
@@ -178,6 +179,7 @@ void kube_config_free(struct kube_config *config)
     kube_secret_free(config->client_key_pem);
     free(config->tls_server_name);
     kube_secret_free(config->proxy_url);
+    kube_texts_free(config->impersonate);
     kube_credential_free(config->credential);
     free(config);
 }

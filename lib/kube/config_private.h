@@ -129,6 +129,7 @@ struct kube_access {
     char *token; /* the fallback when there is a file, too */
     char *token_file;
     char *username, *password;
+    char **impersonate; /* header lines, as in struct kube_config */
     struct kube_exec *exec;
 };
 
@@ -153,6 +154,10 @@ void kube_access_user(const struct kube_entry *user, struct kube_access *access,
 void kube_access_material(const struct kube_entry *entry, const char *file_field,
                           const char *data_field, struct kube_material *material,
                           struct problems *problems);
+
+/* Whom the user acts as, as lines of a request's head, NULL at the end (owned by the caller); NULL:
+ * nobody else, or after problems. */
+char **kube_access_impersonation(const struct kube_entry *user, struct problems *problems);
 
 /* The exec section of a user; NULL after problems. */
 struct kube_exec *kube_access_exec(const struct kube_entry *user, struct problems *problems);

@@ -6,29 +6,7 @@
 #include "kube/config_private.h"
 #include "kube/secret.h"
 
-/* Fields that ask for what we do not do. Leaving them out would make us somebody else. */
-static const struct refused_field {
-    const char *name, *remedy;
-} refused_fields[] = {
-    {"auth-provider", "auth providers are gone since Kubernetes 1.26; use exec with the provider's "
-                      "plugin, or a token"},
-    {"as", "impersonation is not supported here; use the credential of that user"},
-    {"as-uid", "impersonation is not supported here; use the credential of that user"},
-    {"as-groups", "impersonation is not supported here; use the credential of that user"},
-    {"as-user-extra", "impersonation is not supported here; use the credential of that user"},
-};
-
-/* Whether a field says something: kubectl writes empty ones at times. */
-static bool is_said(const json_t *value)
-{
-    if (json_is_string(value))
-        return json_string_length(value) > 0;
-    if (json_is_array(value))
-        return json_array_size(value) > 0;
-    return value && !json_is_null(value);
-}
-
-static void refuse_fields(const struct kube_entry *user, struct problems *problems)
+static void check_fields(const struct kube_entry *user, struct problems *problems)
 {
     static const char *const known[] = {"client-certificate",
                                         "client-certificate-data",
@@ -46,13 +24,14 @@ static void refuse_fields(const struct kube_entry *user, struct problems *proble
                                         "as-user-extra",
                                         "extensions",
                                         NULL};
+    const json_t *provider = json_object_get(user->value, "auth-provider");
 
     kube_entry_check_fields(user, known, true, problems);
-    for (size_t i = 0; i < sizeof(refused_fields) / sizeof(refused_fields[0]); i++) {
-        if (is_said(json_object_get(user->value, refused_fields[i].name)))
-            kube_entry_problem(user, refused_fields[i].name, problems, "%s",
-                               refused_fields[i].remedy);
-    }
+    /* Leaving it out would make us somebody else. */
+    if (provider && !json_is_null(provider))
+        kube_entry_problem(user, "auth-provider", problems,
+                           "auth providers are gone since Kubernetes 1.26; use exec with the "
+                           "provider's plugin, or a token");
 }
 
 static void resolve_certificate(const struct kube_entry *user, struct kube_access *access,
@@ -112,10 +91,11 @@ void kube_access_user(const struct kube_entry *user, struct kube_access *access,
 {
     const json_t *exec = json_object_get(user->value, "exec");
 
-    refuse_fields(user, problems);
+    check_fields(user, problems);
     resolve_certificate(user, access, problems);
     resolve_token(user, access, problems);
     resolve_password(user, access, problems);
+    access->impersonate = kube_access_impersonation(user, problems);
     if (exec && !json_is_null(exec))
         access->exec = kube_access_exec(user, problems);
     int ways =

@@ -170,21 +170,14 @@ void kube_exec_answer_free(struct kube_exec_answer *answer)
     *answer = (struct kube_exec_answer)KUBE_EXEC_ANSWER_INIT;
 }
 
-static void free_texts(char **texts)
-{
-    for (size_t i = 0; texts && texts[i]; i++)
-        kube_secret_free(texts[i]);
-    free(texts);
-}
-
 void kube_exec_free(struct kube_exec *exec)
 {
     if (!exec)
         return;
     free(exec->where);
     free(exec->api_version);
-    free_texts(exec->arguments);
-    free_texts(exec->environment);
+    kube_texts_free(exec->arguments);
+    kube_texts_free(exec->environment);
     free(exec->install_hint);
     json_decref(exec->cluster_config);
     kube_secret_free(exec->info);

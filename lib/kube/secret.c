@@ -13,6 +13,13 @@ void kube_secret_free(char *secret)
     free(secret);
 }
 
+void kube_texts_free(char **texts)
+{
+    for (size_t i = 0; texts && texts[i]; i++)
+        kube_secret_free(texts[i]);
+    free(texts);
+}
+
 void kube_credential_wipe(struct buffer *secret)
 {
     if (secret->data)

@@ -20,6 +20,9 @@ static inline void kube_secret_cleanup_fn(char **secret)
 }
 #define cleanup_secret CLEANUP(kube_secret_cleanup_fn)
 
+/* The same for texts in an array of their own, NULL at the end. */
+void kube_texts_free(char **texts);
+
 /* The content of a buffer as a text of its own (owned by the caller); the buffer is wiped. */
 char *kube_secret_take(struct buffer *buffer);
 

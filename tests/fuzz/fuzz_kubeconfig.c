@@ -115,6 +115,11 @@ static void check_access(struct kube_access *access)
     check_material(&access->ca);
     check_material(&access->client_cert);
     check_material(&access->client_key);
+    /* Each a header, and the first the user. */
+    for (char **line = access->impersonate; line && *line; line++) {
+        REQUIRE((line == access->impersonate) == (strncmp(*line, "Impersonate-User: ", 18) == 0));
+        REQUIRE(strncmp(*line, "Impersonate-", 12) == 0 && !strpbrk(*line, "\r\n"));
+    }
     bool cert = access->client_cert.file || access->client_cert.data;
     REQUIRE(cert == (access->client_key.file || access->client_key.data));
     REQUIRE(!access->token || kube_token_valid(access->token));

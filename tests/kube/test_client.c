@@ -438,3 +438,21 @@ Test(client, a_renewed_certificate_gets_a_connection_of_its_own)
     }
     client_case_stop(&test);
 }
+
+Test(client, each_request_says_whom_we_act_as)
+{
+    char user[] = "Impersonate-User: alice", group[] = "Impersonate-Group: a",
+         other[] = "Impersonate-Group: b c";
+    char *lines[] = {user, group, other, NULL};
+    struct client_case test = {.config = {.impersonate = lines}};
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+
+    client_case_start(&test, answer_object, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(kube_get(test.client, &client_case_nodes, NULL, "x", &result), 0);
+        cr_assert(client_case_sent(&test, i,
+                                   "\r\nImpersonate-User: alice\r\nImpersonate-Group: a\r\n"
+                                   "Impersonate-Group: b c\r\n"));
+    }
+    client_case_stop(&test);
+}

@@ -329,3 +329,54 @@ Test(config, in_cluster_says_what_is_missing)
            "no kubeconfig (looked at ^/.kube/config), and this is no pod with a service account "
            "(looked at ^/sa); give --kubeconfig, or set KUBECONFIG");
 }
+
+/* ---- as somebody else ---- */
+
+#define AS_CONFIG(server, as)                                                                      \
+    "current-context: m\n"                                                                         \
+    "clusters: [{name: c, cluster: {server: '" server "'}}]\n"                                     \
+    "users: [{name: u, user: {token: t" as "}}]\n"                                                 \
+    "contexts: [{name: m, context: {cluster: c, user: u}}]\n"
+
+static void expect_lines(char **lines, const char *expected)
+{
+    cleanup_buffer struct buffer all = BUFFER_INIT(1 << 16);
+    for (; lines && *lines; lines++)
+        buffer_printf(&all, "%s\n", *lines);
+    cr_assert_str_eq(buffer_terminate(&all), expected);
+}
+
+Test(config, whom_we_act_as)
+{
+    cleanup_kube_config struct kube_config *whole = directory_load(AS_CONFIG(
+        "https://a", ", as: 'system:serviceaccount:a:b', as-uid: 0-1, as-groups: [x, y z],"
+                     "  as-user-extra: {example.org/Foo%: [1 2, '\"'], \"\u00e4\": [c]}"));
+    expect_lines(whole->impersonate, "Impersonate-User: system:serviceaccount:a:b\n"
+                                     "Impersonate-Uid: 0-1\n"
+                                     "Impersonate-Group: x\n"
+                                     "Impersonate-Group: y z\n"
+                                     "Impersonate-Extra-example.org%2FFoo%25: 1 2\n"
+                                     "Impersonate-Extra-example.org%2FFoo%25: \"\n"
+                                     "Impersonate-Extra-%C3%A4: c\n");
+    expect_credential(whole, "Bearer t");
+    /* A proxy on this machine may be somebody, and has to be told whom we mean. */
+    cleanup_kube_config struct kube_config *plain =
+        directory_load(AS_CONFIG("http://127.0.0.1:8001", ", as: alice"));
+    expect_lines(plain->impersonate, "Impersonate-User: alice\n");
+    expect_credential(plain, "");
+    /* Empty ones say nothing. */
+    cleanup_kube_config struct kube_config *nobody = directory_load(
+        AS_CONFIG("https://a", ", as: '', as-uid: null, as-groups: [], as-user-extra: {}"));
+    cr_assert_null(nobody->impersonate);
+}
+
+Test(config, whom_we_act_as_has_a_limit)
+{
+    cleanup_buffer struct buffer groups = BUFFER_INIT(1 << 16);
+    for (int i = 0; i < 1000; i++)
+        buffer_puts(&groups, "g, ");
+    cleanup_free char *text =
+        xasprintf(AS_CONFIG("https://a", ", as: u, as-groups: [%s]"), buffer_terminate(&groups));
+    directory_refuses(text, "^/config:3: u: users[0].user.as-groups: is more than the 1000 values "
+                            "and 32 KiB that whom we act as may have");
+}

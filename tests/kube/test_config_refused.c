@@ -169,17 +169,28 @@ Test(config_refused, cluster)
     "users:\n"                                                                                     \
     "- {name: u, user: {"
 
+#define NO_VALUE                                                                                   \
+    "must be text that a header can carry: not empty, no blanks at its ends, no control "          \
+    "characters"
+
 Test(config_refused, user)
 {
-    static const char impersonation[] =
-        USER ".as: impersonation is not supported here; use the credential of that user";
     static const struct refused cases[] = {
         {"auth-provider: {name: gcp, config: {access-token: " SECRET "}}",
          USER ".auth-provider: auth providers are gone since Kubernetes 1.26; use exec with the "
               "provider's plugin, or a token"},
-        {"as: system:admin, token: " SECRET, impersonation},
-        {"as-groups: [a]", USER ".as-groups: impersonation is not supported here; use the "
-                                "credential of that user"},
+        {"as-groups: [a], as-uid: b, token: " SECRET,
+         USER ".as-uid: stands without as, and only a user can be acted as; add as; " USER
+              ".as-groups: stands without as, and only a user can be acted as; add as"},
+        {"as: \"a\\r\\nX: b\"", USER ".as: " NO_VALUE},
+        {"as: a, as-uid: 7", USER ".as-uid: " NO_VALUE},
+        {"as: a, as-groups: [b, '']", USER ".as-groups: " NO_VALUE},
+        {"as: a, as-groups: b", USER ".as-groups: must be a list of texts"},
+        {"as: a, as-user-extra: {k: [b, ' c']}", USER ".as-user-extra: " NO_VALUE},
+        {"as: a, as-user-extra: {k: b}", USER ".as-user-extra: must be a list of texts"},
+        {"as: a, as-user-extra: [b]", USER ".as-user-extra: must be an object of lists of texts"},
+        {"as: a, as-user-extra: {'': [b]}",
+         USER ".as-user-extra: has a key that is empty or longer than any server takes"},
         {"kerberos: {ticket: " SECRET "}", USER ".kerberos: is not known here; remove it, or use a "
                                                 "token, tokenFile, client-certificate or exec"},
         {"tokn: " SECRET, USER ".tokn: is not known; did you mean token?"},
