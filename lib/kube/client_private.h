@@ -98,11 +98,12 @@ struct kube_attempt {
     int failed;   /* our own reason to end it: -ECANCELED, -ETIMEDOUT, -EFBIG, the sink's */
     bool by_sink; /* failed is what the sink returned */
     int connect_errno;
-    long status;       /* 0: no answer */
-    bool unsent;       /* not a byte of the request left this process */
-    bool headed;       /* the answer's head came to its end */
-    unsigned warnings; /* in the answer's head, so far */
-    bool sunk;         /* the sink has seen bytes */
+    long verify_result; /* of the server's certificate, an X509_V_ERR_ number; 0: nothing wrong */
+    long status;        /* 0: no answer */
+    bool unsent;        /* not a byte of the request left this process */
+    bool headed;        /* the answer's head came to its end */
+    unsigned warnings;  /* in the answer's head, so far */
+    bool sunk;          /* the sink has seen bytes */
     size_t body_sent;
     uint64_t retry_after_ns;
     struct buffer body;

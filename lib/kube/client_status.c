@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,36 @@ static int connection_errno(const struct kube_attempt *attempt)
     }
 }
 
+/* Where the authorities are from that a server's certificate must be of. */
+static const char *authorities_of(const struct kube_config *config)
+{
+    if (config->ca_file)
+        return config->ca_file;
+    return config->ca_pem ? "the configuration" : "the system";
+}
+
+/* The handshake showed that this is not the server that was meant; nothing was asked of it. */
+static int not_trusted(const struct kube_attempt *attempt, const char *text,
+                       struct kube_result *result)
+{
+    const struct kube_client *client = attempt->call->client;
+
+    switch (attempt->verify_result) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return kube_result_fail(result, -EKEYREJECTED, attempt->call->what,
+                                "%s is not trusted: its certificate is of none of the authorities "
+                                "of %s",
+                                client->host, authorities_of(client->config));
+    default:
+        return kube_result_fail(result, -EKEYREJECTED, attempt->call->what, "%s is not trusted: %s",
+                                client->host, text);
+    }
+}
+
 static int not_answered(struct kube_attempt *attempt, struct kube_result *result)
 {
     const struct kube_client *client = attempt->call->client;
@@ -231,6 +262,8 @@ static int not_answered(struct kube_attempt *attempt, struct kube_result *result
         *attempt->error_text ? attempt->error_text : curl_easy_strerror(attempt->code);
     int ret = connection_errno(attempt);
 
+    if (attempt->code == CURLE_PEER_FAILED_VERIFICATION)
+        return not_trusted(attempt, text, result);
     if (ret == -ETIMEDOUT && !attempt->unsent)
         return kube_result_fail(result, ret, attempt->call->what, "no answer from %s within %.3g s",
                                 client->host, (double)client->timeout_ns / (double)NS_PER_S);

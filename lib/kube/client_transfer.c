@@ -101,13 +101,17 @@ static void take_facts(struct kube_attempt *attempt)
 {
     CURL *easy = attempt->slot->easy;
     curl_off_t retry_after_s = 0;
-    long request_bytes = 0, number = 0;
+    long request_bytes = 0, number = 0, proxy_status = 0;
 
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &attempt->status);
     curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
     attempt->connect_errno = (int)number;
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &attempt->verify_result);
     curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-    attempt->unsent = attempt->status == 0 && request_bytes == 0 && attempt->body_sent == 0;
+    curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    /* What was said to a proxy that opened no tunnel is none of the request. */
+    attempt->unsent = attempt->status == 0 && attempt->body_sent == 0 &&
+                      (request_bytes == 0 || proxy_status >= 300);
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     if (attempt->code == CURLE_OK && attempt->failed == 0 && !attempt->headed) {
         attempt->code = CURLE_RECV_ERROR;

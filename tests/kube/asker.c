@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     json_auto_t *warnings = json_array();
     struct kube_config_options options = {.kubeconfig = argc > 1 ? argv[1] : ""};
     struct kube_client_options calls = {.user_agent = "asker/1",
-                                        .timeout_ns = 10 * NS_PER_S,
+                                        .timeout_ns = 5 * NS_PER_S,
                                         .warning = warned,
                                         .warning_context = warnings};
     struct kube_client *client = NULL;

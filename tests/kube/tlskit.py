@@ -96,6 +96,10 @@ class TlsServer:
                 connection.do_handshake()
             except OSError:
                 self.refused += 1
+                # The alert must be read before it is overtaken by the reset for what we leave unread.
+                socket.socket.shutdown(connection, socket.SHUT_WR)
+                while socket.socket.recv(connection, 1 << 16):
+                    pass
                 return
             subject = dict(part[0] for part in (connection.getpeercert() or {}).get("subject", ()))
             name = self.names.pop(connection.fileno(), None) or ""
@@ -195,3 +199,56 @@ class Asker:
         answer = self.get()
         assert answer["status"] == 200, answer["message"]
         return True
+
+
+class ConnectProxy:
+    """An HTTP proxy that knows CONNECT alone. heads: what it was asked for, request line and headers.
+    refuse: an answer's status line instead of a tunnel."""
+
+    def __init__(self, refuse=None):
+        self.refuse = refuse
+        self.heads = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def listen(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client, contextlib.suppress(OSError):
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += client.recv(1)
+            self.heads.append(head.decode("latin-1"))
+            if self.refuse:
+                client.sendall(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % self.refuse.encode())
+                return
+            host, port = head.split(b" ")[1].rsplit(b":", 1)
+            with socket.create_connection((host.decode(), int(port))) as server:
+                # A warning of the proxy's own, which is not the API server's.
+                client.sendall(b'HTTP/1.1 200 Connected\r\nWarning: 299 - "of the proxy"\r\n\r\n')
+                back = threading.Thread(target=self.pass_on, args=(server, client), daemon=True)
+                back.start()
+                self.pass_on(client, server)
+                back.join(5)
+
+    @staticmethod
+    def pass_on(source, target):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(1 << 16):
+                target.sendall(piece)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
