@@ -55,8 +55,10 @@ struct kube_client {
     atomic_uint generation; /* slots of an older one have a stale credential or CA */
     struct kube_limit limit;
 
-    pthread_mutex_t credential_lock; /* a certificate must not change while it is read; guards */
-    unsigned certificate;            /* the number of the one that connections are made with */
+    /* A credential must not change while it is read; guards what follows. */
+    pthread_mutex_t credential_lock;
+    unsigned certificate; /* the number of the one that connections are made with */
+    unsigned renewals;    /* of a credential that was refused */
 
     void (*warning)(void *context, const char *what, const char *text); /* or NULL */
     void *warning_context;

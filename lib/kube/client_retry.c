@@ -79,9 +79,10 @@ static bool may_repeat(const struct kube_attempt *attempt)
            (!attempt->sunk || (call->rewind && call->rewind(call->sink_context)));
 }
 
-/* The credential for a try. refused: the server did not take the one of `generation`; of several
- * threads that hear so at once, the first renews it. */
-static int take_credential(const struct kube_call *call, bool refused, unsigned generation,
+/* The credential for a try. refused: the server did not take the one after so many renewals; of
+ * several threads that hear so at once, the first renews it. *renewals is how many there are now.
+ */
+static int take_credential(const struct kube_call *call, bool refused, unsigned *renewals,
                            struct buffer *ret, struct kube_result *result)
 {
     struct kube_client *client = call->client;
@@ -89,13 +90,15 @@ static int take_credential(const struct kube_call *call, bool refused, unsigned 
     const char *cert, *key;
 
     pthread_mutex_lock(&client->credential_lock);
-    bool stale = refused && atomic_load(&client->generation) == generation;
+    bool stale = refused && client->renewals == *renewals;
     int number = kube_credential(client->config, stale, ret, &err);
     unsigned certificate = kube_credential_certificate(client->config, &cert, &key);
     /* Who we are was said when a connection was made. */
     if (stale || certificate != client->certificate)
         kube_slots_renew(client);
     client->certificate = certificate;
+    client->renewals += stale;
+    *renewals = client->renewals;
     pthread_mutex_unlock(&client->credential_lock);
     buffer_terminate(ret);
     if (number < 0)
@@ -104,17 +107,15 @@ static int take_credential(const struct kube_call *call, bool refused, unsigned 
 }
 
 /* One try with everything before and after it. */
-static int try_once(struct kube_attempt *attempt, bool refused, unsigned *generation,
+static int try_once(struct kube_attempt *attempt, bool refused, unsigned *renewals,
                     struct kube_result *result)
 {
     const struct kube_call *call = attempt->call;
-    struct kube_client *client = call->client;
     struct buffer authorization = BUFFER_INIT(KUBE_TOKEN_BYTES_MAX + 16);
 
     int ret = wait_for_limit(call, attempt->deadline_ns, result);
     if (ret == 0)
-        ret = take_credential(call, refused, *generation, &authorization, result);
-    *generation = atomic_load(&client->generation);
+        ret = take_credential(call, refused, renewals, &authorization, result);
     if (ret == 0) {
         kube_attempt_run(attempt, authorization.data);
         ret = kube_attempt_result(attempt, result);
@@ -130,7 +131,7 @@ int kube_call_run(const struct kube_call *call, struct kube_result *result)
     struct kube_client *client = call->client;
     uint64_t begun_ns = clock_monotonic_ns();
     uint64_t deadline_ns = call->stream ? UINT64_MAX : begun_ns + client->timeout_ns;
-    unsigned generation = 0;
+    unsigned renewals = 0;
     bool refused = false, again = true;
     int ret = 0;
 
@@ -140,7 +141,7 @@ int kube_call_run(const struct kube_call *call, struct kube_result *result)
             (struct buffer)BUFFER_INIT(call->sink ? KUBE_ERROR_BODY_MAX : client->answer_bytes);
         kube_result_free(result);
         bool renewed = refused;
-        ret = try_once(&attempt, refused, &generation, result);
+        ret = try_once(&attempt, refused, &renewals, result);
         kube_metrics_attempt(client, &attempt, tries > 1);
         refused = attempt.status == 401 && attempt.failed == 0;
         again = ret < 0 && tries < KUBE_TRIES_MAX && (refused ? !renewed : may_repeat(&attempt));

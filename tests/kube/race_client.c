@@ -14,7 +14,7 @@ enum { THREADS = 6, WATCHERS = 2, ROUNDS = 60, ALARM_S = 60 };
 
 static struct client_case test;
 static bool stop_watches;
-static atomic_uint served, events, canceled;
+static atomic_uint served, events, canceled, warnings;
 
 static void check(bool truth, const char *what)
 {
@@ -24,12 +24,16 @@ static void check(bool truth, const char *what)
     exit(1);
 }
 
-/* Every seventh credential is refused, every fifth answer is put off or lost; a watch never ends.
- */
+/* Every seventh credential is refused, every fifth answer is put off or lost, a client certificate
+ * lasts for nine requests, and warnings repeat; a watch never ends. */
 static void answer(struct fake_reply *reply)
 {
     static const char event[] = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{}}}\n";
 
+    char warning[64];
+
+    snprintf(warning, sizeof(warning), "Warning: 299 - \"warning %zu\"\r\n", reply->index % 300);
+    atomic_store(&fake_certificate_number, (unsigned)reply->index / 9);
     if (strstr(reply->request, "watch=true")) {
         fake_chunked(&reply->text);
         fake_chunk(&reply->text, event, sizeof(event) - 1);
@@ -38,8 +42,15 @@ static void answer(struct fake_reply *reply)
     } else if (reply->index % 5 == 4) {
         reply->after = reply->index % 2 ? FAKE_CLOSE : FAKE_RESET;
     } else {
-        fake_body(&reply->text, 200, "", "{\"metadata\":{},\"items\":[{},{}]}");
+        fake_body(&reply->text, 200, warning, "{\"metadata\":{},\"items\":[{},{}]}");
     }
+}
+
+static void take_warning(void *context, const char *what, const char *text)
+{
+    (void)context;
+    check(*what && strncmp(text, "warning ", 8) == 0, "a warning that is none");
+    warnings++;
 }
 
 static int take_item(void *context, json_t *object)
@@ -95,8 +106,11 @@ static void run(bool cancel)
     struct metrics *metrics = metrics_new();
 
     memset(&test, 0, sizeof(test));
-    test.options = (struct kube_client_options){
-        .qps = 5000, .burst = 10, .timeout_ns = 20 * NS_PER_S, .metrics = metrics};
+    test.options = (struct kube_client_options){.qps = 5000,
+                                                .burst = 10,
+                                                .timeout_ns = 20 * NS_PER_S,
+                                                .metrics = metrics,
+                                                .warning = take_warning};
     __atomic_store_n(&stop_watches, false, __ATOMIC_RELEASE);
     canceled = 0;
     client_case_start(&test, answer, NULL);
@@ -127,6 +141,7 @@ int main(void)
     run(false);
     check(served > THREADS * ROUNDS / 2, "hardly any call succeeded");
     check(events > 0, "no event came");
+    check(warnings > 100, "hardly any warning came");
     run(true);
     return 0;
 }
