@@ -160,7 +160,11 @@ static void take_answer(struct visit *v, enum child_kind kind, uint64_t desired,
 static int apply(struct visit *v, enum child_kind kind, json_t *desired, const char *uid,
                  struct kube_result *result)
 {
-    static const struct kube_write_options options = {.manager = OPERATOR_MANAGER, .force = true};
+    /* A Deployment's managed fields tell who scales it. */
+    struct kube_write_options options = {.manager = OPERATOR_MANAGER,
+                                         .force = true,
+                                         .answer = kind == CHILD_DEPLOYMENT ? KUBE_ANSWER_WHOLE
+                                                                            : KUBE_ANSWER_BARE};
     json_t *metadata = json_object_get(desired, "metadata");
     if (!operator_may_write(v->operator)) {
         v->cancelled = true;

@@ -20,6 +20,9 @@
  * The kubelet kills after 30 s by default. */
 enum { CANCEL_AFTER_S = 20, END_WITHIN_S = 28 };
 
+/* How often it is looked whether a burst of work is over, and what counts as one. */
+enum { LOOK_S = 5, BURST_VISITS = 50 };
+
 struct program {
     struct operator_settings settings;
     struct kube_config *config;
@@ -114,7 +117,14 @@ static void leading_changed(void *context, bool leading)
 
 static bool may_write(void *context)
 {
-    return operator_may_write(context);
+    const struct program *p = context;
+    return operator_may_write(&p->operator);
+}
+
+static bool is_busy(void *context)
+{
+    const struct program *p = context;
+    return operator_busy(p->controller);
 }
 
 /* ---- pages ---- */
@@ -259,8 +269,9 @@ static int make_events(struct program *p, struct error **err)
                                          .instance = p->identity,
                                          .allowed = may_write,
                                          .failed = event_failed,
-                                         .context = &p->operator,
-                                         .metrics = p->metrics };
+                                         .busy = is_busy,
+                                         .context = p,
+                                         .metrics = p->metrics};
     return kube_events_start(p->operator.client, &options, &p->operator.events, err);
 }
 
@@ -312,6 +323,27 @@ static void settle(const struct program *p, const sigset_t *ends, int *ret_signa
     if (*ret_signal <= 0)
         *ret_signal = sigtimedwait(ends, NULL, &moment);
     memory_trim();
+}
+
+/*
+ * Waits for a signal. What a burst of work took stays with the process otherwise, as free heap and
+ * as pages of programs' text: it goes once all is quiet again.
+ */
+static int live(struct program *p, const sigset_t *ends)
+{
+    const struct timespec look = {.tv_sec = LOOK_S};
+    unsigned trimmed = atomic_load(&p->operator.visits), last = trimmed;
+    int which = -1;
+    while (which <= 0) {
+        which = sigtimedwait(ends, NULL, &look);
+        unsigned now = atomic_load(&p->operator.visits);
+        if (now == last && now - trimmed >= BURST_VISITS) {
+            memory_trim();
+            trimmed = now;
+        }
+        last = now;
+    }
+    return which;
 }
 
 /* Cuts calls off that take too long for the time that is left. A thread of its own. */
@@ -396,8 +428,8 @@ int main(int argc, char **argv)
         status = 2;
     } else {
         settle(&program, &ends, &which);
-        while (which <= 0 && sigwait(&ends, &which) != 0)
-            continue;
+        if (which <= 0)
+            which = live(&program, &ends);
         log_info("ending", LOG_STR("signal", which == SIGTERM ? "SIGTERM" : "SIGINT"));
         end_work(&program);
         status = program.broken;

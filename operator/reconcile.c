@@ -13,6 +13,9 @@ const struct kube_resource operator_dpuservices = {"dpumesh.io", "v1alpha1", "dp
                                                    DPUSERVICE_KIND, true};
 static const struct kube_resource pods = {"", "v1", "pods", "Pod", true};
 
+/* Keys that wait from which on children of new DpuServices go before all else. */
+enum { CROWD = 16 };
+
 bool operator_may_write(const struct operator* operator)
 {
     return !operator->lease || kube_lease_leading(operator->lease);
@@ -148,8 +151,10 @@ static void write_status(struct visit *v)
         json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:O}", "apiVersion", DPUSERVICE_API_VERSION,
                   "kind", DPUSERVICE_KIND, "metadata", "name", v->name, "namespace", v->namespace,
                   "uid", v->uid, "status", status);
-    static const struct kube_write_options options = {
-        .subresource = "status", .manager = OPERATOR_MANAGER, .force = true};
+    static const struct kube_write_options options = {.subresource = "status",
+                                                      .manager = OPERATOR_MANAGER,
+                                                      .force = true,
+                                                      .answer = KUBE_ANSWER_METADATA};
     cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     int failed = kube_apply(v->operator->client, &operator_dpuservices, body, &options, &result);
     if (failed == -ECANCELED) {
@@ -166,6 +171,21 @@ static void write_status(struct visit *v)
             metric_add(v->operator->statuses, 1);
         tell(v, v->status, status);
     } /* else it was deleted meanwhile */
+}
+
+bool operator_busy(struct kube_controller *controller)
+{
+    return kube_queue_depth(kube_controller_queue(controller)) >= CROWD;
+}
+
+/*
+ * Whether status can wait: children were just made, their first status tells nobody anything yet,
+ * and others wait for theirs. The events of these children bring us back, or else a second does.
+ */
+static bool first_status_waits(struct visit *v)
+{
+    return v->made && !v->status && !v->failure && !*v->obstacle.reason &&
+           operator_busy(v->controller);
 }
 
 /* ---- the visit ---- */
@@ -252,7 +272,11 @@ static void visit_run(struct visit *v)
     read_spec(v);
     if (v->service)
         sync_children(v);
-    if (!v->cancelled && !v->behind)
+    if (v->cancelled || v->behind)
+        return;
+    if (first_status_waits(v))
+        v->waits = true;
+    else
         write_status(v);
 }
 
@@ -261,6 +285,7 @@ struct kube_outcome operator_reconcile(void *context, struct kube_controller *co
 {
     struct visit v = {
         .operator= context, .controller = controller, .namespace = namespace, .name = name};
+    atomic_fetch_add(&v.operator->visits, 1);
     for (unsigned i = 0; i < CHILD_KINDS; i++)
         v.scratch[i] = (struct buffer)BUFFER_INIT(4096);
     v.applied = (struct buffer)BUFFER_INIT(4096);
@@ -298,6 +323,7 @@ void operator_sources(const char *selector,
                                                   .key = trim_key_child,
                                                   .matters = trim_matters};
         trim_store_options((enum operator_source)i, &source->store);
+        source->secondary = i != SOURCE_DPUSERVICES;
         if (i >= SOURCE_CHILDREN && i < SOURCE_CHILDREN + CHILD_KINDS)
             source->resource = child_resource((enum child_kind)(i - SOURCE_CHILDREN));
     }

@@ -23,6 +23,7 @@ struct operator
     struct kube_events *events; /* NULL: none are recorded */
     struct kube_lease *lease;   /* NULL: no election, we always lead */
     atomic_bool standby; /* somebody else may lead: what is dropped now is looked at when we do */
+    atomic_uint visits;  /* reconciles begun; wraps */
     struct written *written;
     struct metric *applied[CHILD_KINDS]; /* children applied, by kind; NULL: not counted */
     struct metric *statuses;             /* status writes */
@@ -30,6 +31,9 @@ struct operator
 
 /* Whether we may write at this instant. */
 bool operator_may_write(const struct operator* operator);
+
+/* Whether so much waits that status and events of new DpuServices come after their children. */
+bool operator_busy(struct kube_controller *controller);
 
 /* kube_controller_options.reconcile; context: struct operator. */
 struct kube_outcome operator_reconcile(void *context, struct kube_controller *controller,

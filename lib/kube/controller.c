@@ -36,7 +36,8 @@ static void store_changed(void *context, const struct kube_object *before,
     if (before && after && source->source->matters &&
         !source->source->matters(controller->options.context, before, after))
         return;
-    enum kube_lane lane = kube_controller_synced(controller) ? KUBE_LANE_HIGH : KUBE_LANE_LOW;
+    bool high = kube_controller_synced(controller) && !source->source->secondary;
+    enum kube_lane lane = high ? KUBE_LANE_HIGH : KUBE_LANE_LOW;
     if (before)
         queue_object(source, before, lane);
     if (after)

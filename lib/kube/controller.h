@@ -46,6 +46,8 @@ struct kube_controller_source {
     const struct kube_resource *resource;
     const char *label_selector, *field_selector;
     bool managed_fields; /* the transform reads metadata.managedFields */
+    bool secondary; /* keys that its changes concern come after those of other sources, though one
+                       in five of them meanwhile: for what follows from our own writes */
     struct kube_store_options store;
     /* Appends the key ("namespace/name", or "name" for cluster-scoped ones) that a change of object
      * concerns; false: nobody's. Called for the object before and after each change. NULL: the
@@ -60,7 +62,8 @@ struct kube_controller_source {
 enum kube_outcome_kind { KUBE_DONE, KUBE_RETRY, KUBE_AFTER };
 
 /* What reconcile wants next: nothing; to be called again after the key's backoff (it failed, and
- * message says why); or after a time. */
+ * message says why); or after a time. What the newest call wants counts: a time that an earlier one
+ * asked for is forgotten. */
 struct kube_outcome {
     enum kube_outcome_kind kind;
     uint64_t after_ns;

@@ -154,6 +154,8 @@ void kube_queue_forget(struct kube_queue *queue, const char *key)
     struct queue_entry *entry = queue_find(queue, key);
     if (entry) {
         entry->failures = 0;
+        if (entry->heap_place != QUEUE_NOT_DELAYED)
+            queue_heap_remove(&queue->delayed, entry);
         queue_settle(queue, entry);
     }
     pthread_mutex_unlock(&queue->lock);

@@ -45,7 +45,8 @@ void kube_queue_add_after(struct kube_queue *queue, const char *key, uint64_t de
 /* The same after its backoff, and counts a failure. Returns the backoff. */
 uint64_t kube_queue_retry(struct kube_queue *queue, const char *key);
 
-/* Forgets its failures. */
+/* Its work went well: forgets its failures, and a delay that was asked for before that work. A key
+ * that waits in a lane still comes. */
 void kube_queue_forget(struct kube_queue *queue, const char *key);
 
 /* How often it failed in a row. */

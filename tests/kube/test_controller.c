@@ -371,6 +371,32 @@ Test(controller, serves_live_changes_first)
     end(&bench);
 }
 
+/* What follows from others' changes, such as our own writes, waits for what is asked for now,
+ * though not for ever. */
+Test(controller, serves_secondary_changes_later)
+{
+    struct bench bench;
+    init(&bench);
+    bench.options.workers = 1;
+    bench.slow_ms = 2;
+    bench.sources[1].secondary = true;
+    start(&bench);
+    expect_synced(&bench);
+    for (unsigned i = 0; i < 100; i++) {
+        char owner[16];
+        snprintf(owner, sizeof(owner), "n%u", i);
+        put(&bench, &gadgets, i, owner);
+    }
+    for (unsigned i = 200; i < 300; i++)
+        put(&bench, &widgets, i, "w");
+    expect_count(&bench, &bench.by_key[299], 1);
+    unsigned all = read_count(&bench, &bench.calls);
+    cr_assert_geq(all, 115, "others come meanwhile, one in five");
+    cr_assert_leq(all, 180, "%u came first", all - 100);
+    expect_count(&bench, &bench.calls, 200);
+    end(&bench);
+}
+
 Test(controller, comes_back_over_time)
 {
     struct bench bench;

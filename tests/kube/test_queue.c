@@ -131,6 +131,17 @@ Test(queue, delays)
     expect(queue, "twice");
     expect(queue, "twice");
 
+    /* Unless the work in between said that all is well. */
+    uint64_t again_ns = clock_monotonic_ns();
+    kube_queue_add_after(queue, "well", 20 * NS_PER_MS);
+    kube_queue_add_after(queue, "then", 40 * NS_PER_MS);
+    kube_queue_add(queue, "well", KUBE_LANE_HIGH);
+    expect_take(queue, "well");
+    kube_queue_forget(queue, "well");
+    kube_queue_done(queue, "well");
+    expect(queue, "then");
+    cr_assert_geq(clock_monotonic_ns() - again_ns, 40 * NS_PER_MS);
+
     /* A delay that ends while the key is worked on: again when that is done. */
     kube_queue_add(queue, "busy", KUBE_LANE_HIGH);
     expect_take(queue, "busy");

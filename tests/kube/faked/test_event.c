@@ -235,6 +235,47 @@ Test(event, only_who_may_writes)
     cr_assert_eq(api.served[API_CREATE], 1);
 }
 
+static _Atomic bool others_first;
+
+static bool busy(void *context)
+{
+    cr_assert_eq(context, &options);
+    return atomic_load(&others_first);
+}
+
+Test(event, waits_for_what_is_more_urgent)
+{
+    char note[16];
+    options.busy = busy;
+    options.queue_max = 10;
+    atomic_store(&others_first, true);
+    start();
+    tell(&cart, "a");
+    sleep_ms(250);
+    cr_assert_eq(client.calls, 0);
+    atomic_store(&others_first, false);
+    uint64_t end = clock_monotonic_ns() + 5 * NS_PER_S;
+    while (metric("events_sent_total ") < 1 && clock_monotonic_ns() < end)
+        sleep_ms(5);
+    cr_assert_eq(metric("events_sent_total "), 1, "by itself, once there is time");
+    /* Not until others would be dropped, and not for who flushes or stops. */
+    atomic_store(&others_first, true);
+    for (int i = 0; i < 7; i++) {
+        snprintf(note, sizeof(note), "%d", i);
+        tell(&cart, note);
+    }
+    while (metric("events_sent_total ") < 4 && clock_monotonic_ns() < end)
+        sleep_ms(5);
+    sleep_ms(150);
+    cr_assert_eq(metric("events_sent_total "), 4, "one waited for long; then three too many");
+    cr_assert(kube_events_flush(events, 5 * NS_PER_S));
+    cr_assert_eq(metric("events_sent_total "), 8);
+    tell(&cart, "last");
+    kube_events_stop(events);
+    events = NULL;
+    cr_assert_eq(metric("events_sent_total "), 9);
+}
+
 Test(event, floods_are_dropped)
 {
     char note[16];
