@@ -218,6 +218,7 @@ static int make_clients(struct program *p, struct error **err)
         .user_agent = "dpumesh-operator/" DPUMESH_VERSION,
         .qps = s->qps,
         .burst = s->burst,
+        .http1 = !s->http2,
         .timeout_ns = s->request_timeout_ns ? s->request_timeout_ns : spare_ns,
         .metrics = p->metrics,
         .warning = warned};

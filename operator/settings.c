@@ -85,6 +85,9 @@ static const struct option_entry entries[] = {
      .help = "key=value lines, or a JSON object a line."},
     {0, "paged-lists", OPTION_TO_FLAG(struct operator_settings, paged_lists),
      .help = "List in pages also where the server can stream lists."},
+    {0, "http2", OPTION_TO_FLAG(struct operator_settings, http2),
+     .help = "Speak HTTP/2 where the server has it. Default: HTTP/1.1, which costs both sides less "
+             "with one request a connection at a time."},
 };
 
 static const char *const description[] = {
@@ -337,6 +340,7 @@ int operator_settings_print(const struct operator_settings *s, struct buffer *ou
     json_object_set_new(all, "metrics-address", text_or_null(s->metrics_address));
     json_object_set_new(all, "health-address", text_or_null(s->health_address));
     json_object_set_new(all, "paged-lists", json_boolean(s->paged_lists));
+    json_object_set_new(all, "http2", json_boolean(s->http2));
     cleanup_free char *text = json_dumps(all, JSON_INDENT(2));
     int full = buffer_puts(out, text ? text : "{}");
     return full < 0 ? full : buffer_puts(out, "\n");

@@ -31,7 +31,7 @@ struct operator_settings {
     uint64_t backoff_first_ns, backoff_most_ns;
     unsigned log_level, log_format;
     const char *metrics_address, *health_address;
-    bool paged_lists;
+    bool paged_lists, http2;
     char **made; /* private: what the file's values became */
     size_t made_count;
 };

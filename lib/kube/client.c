@@ -100,6 +100,7 @@ int kube_client_new(const struct kube_config *config, const struct kube_client_o
     client->config = config;
     client->user_agent = xstrdup(options->user_agent ? options->user_agent : "dpumesh");
     client->timeout_ns = options->timeout_ns ? options->timeout_ns : 30 * NS_PER_S;
+    client->http1 = options->http1;
     client->answer_bytes = options->answer_bytes ? options->answer_bytes : (size_t)32 << 20;
     client->warning = options->warning;
     client->warning_context = options->warning_context;

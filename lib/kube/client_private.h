@@ -45,6 +45,7 @@ struct kube_client {
     char *host;                    /* "10.0.0.1:6443", for messages and labels */
     char *host_header;             /* "Host: ..." when base_url has tls_server_name; or NULL */
     struct curl_slist *connect_to; /* the same case; or NULL */
+    bool http1;                    /* whatever the server has */
     bool loopback;                 /* then the environment's proxies do not count, as in Go */
 
     atomic_bool cancelled;

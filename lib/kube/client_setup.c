@@ -5,7 +5,9 @@
 #include "base/memory.h"
 #include "kube/client_private.h"
 
-enum { BUFFER_BYTES = 16 << 10 /* curl's, one to receive and one to send, each while it runs */ };
+/* curl's buffers, one to receive and one to send, each while it runs: a watch runs for ever, and
+ * receives little. */
+enum { BUFFER_BYTES = 16 << 10, STREAM_BUFFER_BYTES = 4 << 10 };
 
 /* Sets an option, and gives up on the whole transfer where this libcurl does not know it: a
  * certificate that is silently not used would be a riddle. */
@@ -88,14 +90,14 @@ static int set_connection(struct kube_client *client, CURL *easy, struct error *
 
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    SET(CURLOPT_HTTP_VERSION,
+        client->http1 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(KUBE_CONNECT_NS / NS_PER_MS));
     SET(CURLOPT_SOCKOPTFUNCTION, set_socket);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, 30L);
     SET(CURLOPT_TCP_KEEPINTVL, 10L);
-    SET(CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
     SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);
     SET(CURLOPT_CONNECT_TO, client->connect_to);
     /* What a proxy says of itself is not the API server's answer. */
@@ -205,6 +207,7 @@ static int set_call(struct kube_attempt *attempt, CURL *easy, struct error **err
 
     SET(CURLOPT_URL, url);
     SET(CURLOPT_ERRORBUFFER, attempt->error_text);
+    SET(CURLOPT_BUFFERSIZE, call->stream ? (long)STREAM_BUFFER_BYTES : (long)BUFFER_BYTES);
     if (!call->stream) {
         uint64_t now_ns = clock_monotonic_ns();
         uint64_t left_ns = attempt->deadline_ns > now_ns ? attempt->deadline_ns - now_ns : 0;

@@ -222,6 +222,19 @@ def test_before_the_crd_is_there(system):
     system.converged("s0")
 
 
+@pytest.mark.parametrize("http2", [False, True])
+def test_either_http(system, http2):
+    operator = system.operator(http2=http2)
+    system.apply(dpu_service("s0", replicas=2))
+    system.mark_ready("s0", 2)
+    system.condition("s0", "Ready", "True")
+    system.patch("Service", "s0", {"spec": {"type": "NodePort"}})
+    eventually(lambda: system.get("Service", "s0")["spec"]["type"] == "ClusterIP", what="the drift stayed")
+    assert json.loads(operator.page("/config"))["http2"] is http2
+    system.delete("DpuService", "s0")
+    system.gone("s0")
+
+
 def test_paged_lists(system):
     """Servers that can't stream lists."""
     system.apply(*[dpu_service(f"s{number}") for number in range(7)])

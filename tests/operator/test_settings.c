@@ -122,7 +122,8 @@ static const char whole_file[] = "# the whole of it\n"
                                  "health-address: 127.0.0.1:2\n"
                                  "log-level: debug\n"
                                  "log-format: json\n"
-                                 "paged-lists: true\n";
+                                 "paged-lists: true\n"
+                                 "http2: true\n";
 
 /* Every setting can stand in the file, and /config shows what is in force. */
 Test(settings, file)
@@ -134,13 +135,14 @@ Test(settings, file)
     json_auto_t *got = json_loads(buffer_terminate(&shown), 0, NULL);
     json_auto_t *expected = json_pack(
         "{s:[s,s], s:s, s:i, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:s, s:s, s:s, s:s, "
-        "s:s, s:s, s:s, s:s, s:s, s:b}",
+        "s:s, s:s, s:s, s:s, s:s, s:b, s:b}",
         "namespace", "shop", "bank", "selector", "team=a", "workers", 3, "resync", "1h",
         "no-leader-election", 0, "lease-namespace", "system", "lease-name", "mine", "identity",
         "me", "lease-duration", "30s", "lease-renew-deadline", "20s", "lease-retry", "4s", "qps",
         12.5, "burst", 7, "request-timeout", "9s", "watch-timeout", "2m", "watch-idle", "40s",
         "backoff-first", "1s", "backoff-most", "10s", "log-level", "debug", "log-format", "json",
-        "metrics-address", "127.0.0.1:1", "health-address", "127.0.0.1:2", "paged-lists", 1);
+        "metrics-address", "127.0.0.1:1", "health-address", "127.0.0.1:2", "paged-lists", 1,
+        "http2", 1);
     cr_assert_not_null(expected);
     cr_expect(json_equal(got, expected), "%s", buffer_terminate(&shown));
     cr_expect_str_eq(reading.settings.kubeconfig, "/etc/kubeconfig");
