@@ -243,3 +243,29 @@ def test_paged_lists(system):
         system.converged(f"s{number}")
     system.apply(dpu_service("later"))
     system.converged("later")
+
+
+@pytest.fixture
+def deprecated(installed):
+    """A CRD whose version is, and what the API server says of it, as long as the test lasts."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/dpuservices.dpumesh.io"
+    said = 'dpumesh.io/v1alpha1 is "old"; use \\ v2'
+
+    def patch(operation, **fields):
+        steps = [{"op": operation, "path": f"/spec/versions/0/{name}", "value": to} for name, to in fields.items()]
+        installed.api("PATCH", path, steps, content_type="application/json-patch+json")
+
+    patch("add", deprecated=True, deprecationWarning=said)
+    yield said
+    patch("remove", deprecationWarning=None, deprecated=None)
+
+
+def test_what_the_api_server_warns_of_is_logged_once(system, deprecated):
+    path = system.path("DpuService", "x")
+    eventually(lambda: "Warning" in system.client.request("GET", path)[1], 20, "the CRD does not change")
+    operator = system.operator()
+    line = operator.wait_line(msg="the API server warns", warning=deprecated)
+    assert line["level"] == "warn" and "dpuservices" in line["request"]
+    system.apply(dpu_service("s0"))
+    system.converged("s0")
+    assert len(operator.lines(msg="the API server warns", warning=deprecated)) == 1
