@@ -47,7 +47,7 @@ struct kube_controller_source {
     const char *label_selector, *field_selector;
     bool managed_fields; /* the transform reads metadata.managedFields */
     bool secondary; /* keys that its changes concern come after those of other sources, though one
-                       in five of them meanwhile: for what follows from our own writes */
+                       in ten of them meanwhile: for what follows from our own writes */
     struct kube_store_options store;
     /* Appends the key ("namespace/name", or "name" for cluster-scoped ones) that a change of object
      * concerns; false: nobody's. Called for the object before and after each change. NULL: the

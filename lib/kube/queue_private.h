@@ -13,7 +13,7 @@
 
 #include "kube/queue.h"
 
-enum { QUEUE_LANES = 2, QUEUE_HIGH_RUN = 4, QUEUE_TABLE_MIN = 16 };
+enum { QUEUE_LANES = 2, QUEUE_HIGH_RUN = 9, QUEUE_TABLE_MIN = 16 };
 
 #define QUEUE_NOT_DELAYED SIZE_MAX
 

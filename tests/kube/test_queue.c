@@ -62,7 +62,7 @@ Test(queue, holds_a_key_once)
     kube_queue_free(NULL);
 }
 
-Test(queue, gives_every_fifth_to_the_low_lane)
+Test(queue, gives_every_tenth_to_the_low_lane)
 {
     struct kube_queue *queue = queue_new();
     char key[24];
@@ -74,8 +74,8 @@ Test(queue, gives_every_fifth_to_the_low_lane)
     }
     int taken[2] = {0};
     for (int i = 0; i < 80; i++) {
-        /* Each lane in its own order; of any five, one is low while both have some. */
-        bool low = taken[0] >= 40 || i % 5 == 4;
+        /* Each lane in its own order; of any ten, one is low while both have some. */
+        bool low = taken[0] >= 40 || i % 10 == 9;
         snprintf(key, sizeof(key), "%s-%d", low ? "low" : "high", taken[low]++);
         expect(queue, key);
     }
