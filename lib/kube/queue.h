@@ -3,7 +3,7 @@
  * one that is added while it is worked on comes again when that is done; so a key is never worked
  * on by two workers. Failed keys come back after a backoff of their own, and keys can be added with
  * a delay. Two lanes: what the first list brought (low) does not hold up live changes (high): of
- * five keys taken while both lanes have some, one is from the low lane, so that neither starves.
+ * ten keys taken while both lanes have some, one is from the low lane, so that neither starves.
  *
  * Metrics, label name: workqueue_depth, workqueue_adds_total, workqueue_retries_total,
  * workqueue_queue_duration_seconds, workqueue_work_duration_seconds,

@@ -306,7 +306,7 @@ static int model_take(struct model *model)
     bool both = model->lengths[0] && model->lengths[1];
     enum kube_lane lane = model->lengths[0] ? KUBE_LANE_HIGH : KUBE_LANE_LOW;
     if (both) {
-        lane = model->run == 4 ? KUBE_LANE_LOW : KUBE_LANE_HIGH;
+        lane = model->run == 9 ? KUBE_LANE_LOW : KUBE_LANE_HIGH;
         model->run++;
     }
     if (lane == KUBE_LANE_LOW)
