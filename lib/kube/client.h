@@ -42,11 +42,11 @@ struct kube_resource {
 };
 
 struct kube_client_options {
-    const char *user_agent;  /* "dpumesh-operator/0.1.0" */
-    double qps;              /* requests a second over time; 0: no limit */
-    unsigned burst;          /* that may be sent at once beyond that; 0: 2 * qps */
-    uint64_t timeout_ns;     /* deadline of a call with its retries; 0: 30 s */
-    size_t answer_bytes;     /* cap on one answer's body; 0: 32 MiB */
+    const char *user_agent; /* "dpumesh-operator/0.1.0" */
+    double qps;             /* requests a second over time; 0: no limit */
+    unsigned burst;         /* that may be sent at once beyond that; 0: 2 * qps */
+    uint64_t timeout_ns;    /* deadline of a call with its retries; 0: 30 s */
+    size_t answer_bytes;    /* cap on one answer's body; 0: 32 MiB */
     /* HTTP/1.1 even where the server has HTTP/2. A connection carries one request at a time here
      * either way; the framing of HTTP/2 costs a quarter of a request's processor time, on the
      * server's side too (bench/README.md). */
