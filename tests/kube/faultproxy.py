@@ -287,8 +287,8 @@ class Link:
             self.writer.close()
             return
         if how == "reset":
-            plain = self.writer.get_extra_info("socket")
-            with contextlib.suppress(OSError):
+            plain = self.writer.get_extra_info("socket")  # None: it is closed already
+            with contextlib.suppress(OSError, AttributeError):
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
