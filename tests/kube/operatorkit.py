@@ -28,7 +28,7 @@ SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSa
 NAMESPACE = "dpumesh-system"
 ACCOUNT = "dpumesh-operator"
 MANAGER = "dpumesh-operator"
-RBAC = specs.TOP / "deploy" / "rbac.yaml"
+RBAC = specs.TOP / "deploy" / "base" / "rbac.yaml"
 COUNTER = itertools.count(1)
 
 # Short, so that tests are; --request-timeout is their difference.

@@ -1,4 +1,4 @@
-"""What the operator may do: with exactly deploy/rbac.yaml it works (all tests here use that), and with a
+"""What the operator may do: with exactly deploy/base/rbac.yaml it works (all tests here use that), and with a
 verb less it says what is missing, in status or in the log, and lives on."""
 
 import itertools
