@@ -20,7 +20,8 @@ for its promtool, nginx as a control) are neither started nor enabled.
 
   --kube     kube, and these programs: finds them (KUBEBUILDER_ASSETS, PATH, ~/.cache/dpumesh), or
              builds them there once, which takes Go and some minutes; ./dev help kube tells more.
-             Status 3 when they are not there and can't be built: all else works without them
+             Status 3 when they are not there and can't be built: all else works without them.
+             Helm, for the tests of deploy/chart, comes along where it can
   --print    only print the names of the packages, one a line
   --quiet    say nothing when there is nothing to do
 EOF
@@ -69,7 +70,10 @@ if [ "$kube" = 1 ] && [ "$print" = 0 ]; then
   [ "$quiet" = 0 ] || options=(--quiet)
   bash tools/dev/kube.sh --check
   bash tools/dev/setup.sh "${options[@]}" kube "${purposes[@]}"
-  exec bash tools/dev/kube.sh "${options[@]}"
+  bash tools/dev/kube.sh "${options[@]}"
+  # Without Helm only tests of deploy/chart are left out.
+  bash tools/dev/helm.sh "${options[@]}" || [ $? -eq 3 ]
+  exit 0
 fi
 [ "$kube" = 0 ] || purposes+=(kube)
 [ ${#purposes[@]} -gt 0 ] || purposes=(build lint test bench kube)
