@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Finds Helm for the tests of the chart (tests/deploy), or builds it once. Run by ./dev setup --kube.
+# Finds what the tests of deploy/ need besides Kubernetes' programs, or fetches it once: Helm, and the
+# CRDs of the Prometheus Operator. Run by ./dev setup --kube; tests/deploy asks it where they are.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -7,22 +8,28 @@ verb="setup --kube"
 
 usage() {
   cat << END
-Usage: tools/dev/helm.sh [--find | --check] [--quiet]
+Usage: tools/dev/helm.sh [--find] [--quiet]
 
-Finds Helm 3 for the tests of deploy/chart, in PATH and in ${cache/#"$HOME"/\~}, or builds
-it once from Go modules (tools/helm/go.mod) into the latter: one to three minutes, on two cores. That
-needs Go $go_least or later. Without Helm the tests that need it are left out, and the exit status is 3.
+For the tests of deploy/: finds Helm 3 in PATH and in ${cache/#"$HOME"/\~}, or builds it
+once from Go modules (tools/helm/go.mod) into the latter, two to three minutes on two cores; fetches
+the CRDs of the Prometheus Operator (tools/prometheus/go.mod) there as well. Both need Go $go_least or
+later. Without them the tests that need them are left out, and the exit status is 3.
 
-  --find     only print the program's path; status 1 when it is not there
-  --check    status 3 and a sentence when it has to be built and can't be
-  --quiet    do not print where it is
+  --find     only print "NAME PATH" lines; status 1 when one is not there
+  --quiet    do not print where they are
 END
 }
 
-version=$(sed -n 's|^require helm.sh/helm/v3 v||p' tools/helm/go.mod)
+required() { # MODULE DIRECTORY
+  sed -n "s|^require $1 v||p" "tools/$2/go.mod"
+}
+helm_version=$(required helm.sh/helm/v3 helm)
+crds_module=github.com/prometheus-operator/prometheus-operator
+crds_version=$(required "$crds_module" prometheus)
 go_least=$(sed -nE 's/^go ([0-9]+\.[0-9]+).*/\1/p' tools/helm/go.mod)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/dpumesh
-built=$cache/helm/v$version/helm
+built=$cache/helm/v$helm_version/helm
+crds=$cache/prometheus-operator/v$crds_version
 
 # Any Helm 3 of these years does.
 fits() {
@@ -33,16 +40,27 @@ find_helm() {
   local path
   path=$(command -v helm || true)
   if [ -n "$path" ] && fits "$path"; then
-    printf '%s\n' "$path"
+    printf 'helm %s\n' "$path"
   elif [ -x "$built" ]; then
-    printf '%s\n' "$built"
+    printf 'helm %s\n' "$built"
   else
     return 1
   fi
 }
 
-# Whether it can be built; says why not.
-can_build() {
+find_crds() {
+  [ -d "$crds" ] && printf 'prometheus-operator %s\n' "$crds"
+}
+
+find_all() {
+  local status=0
+  find_helm || status=1
+  find_crds || status=1
+  return "$status"
+}
+
+# Whether they can be fetched; says why not.
+can_fetch() {
   local reason said
   if ! command -v go > /dev/null; then
     reason="there is no go in PATH"
@@ -52,36 +70,57 @@ can_build() {
     return 0
   fi
   {
-    printf './dev %s: Helm %s can not be built: %s.\n' "$verb" "$version" "$reason"
-    printf 'Install Go %s or later, or any Helm from 3.14 into PATH. Only the tests of deploy/chart need it.\n' \
-      "$go_least"
+    printf './dev %s: Helm %s or the CRDs of the Prometheus Operator are not here and can not be\n' "$verb" "$helm_version"
+    printf 'fetched: %s. Install Go %s or later. Only some tests of deploy/ need them.\n' "$reason" "$go_least"
   } >&2
   return 1
 }
 
-# Beside its place first, so that nobody ever runs half of it.
+# Both come beside their place first, so that nobody ever runs half of one.
 build_helm() {
-  local began flags
+  local began flags="-s -w -X helm.sh/helm/v3/internal/version.version=v$helm_version" variable
   began=$(now_ms)
-  flags="-s -w -X helm.sh/helm/v3/internal/version.version=v$version"
-  # What it takes to be the newest Kubernetes when no cluster is asked.
-  flags+=" -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34"
+  # The Kubernetes that it takes for granted when it asks no cluster.
+  for variable in Major=1 Minor=34; do
+    flags+=" -X helm.sh/helm/v3/pkg/chartutil.k8sVersion$variable"
+  done
   mkdir -p "$(dirname "$built")"
-  scratch=""
-  trap 'rm -rf "$scratch"' EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
-  exec {lock}> "$cache/helm.lock"
-  flock "$lock" # who comes second finds what the first has built
-  ! find_helm > /dev/null || return 0
   scratch=$(mktemp -d "$(dirname "$built")/.build.XXXXXX")
   logged helm "build helm" env -C tools/helm CGO_ENABLED=0 GOWORK=off nice -n 19 \
     go build -v -p 2 -mod=readonly -trimpath -buildvcs=false -ldflags "$flags" -o "$scratch/helm" \
     helm.sh/helm/v3/cmd/helm ||
     die "could not build helm; the whole output is in build/log/helm.log." \
       "When the network is the cause, run it again"
-  mv "$scratch/helm" "$built"
+  mv "$scratch/helm" "$built" && rmdir "$scratch"
   printf 'setup: built helm in %s s\n' "$(seconds_since "$began")"
+}
+
+fetch_crds() {
+  local folder name
+  mkdir -p "$(dirname "$crds")"
+  scratch=$(mktemp -d "$(dirname "$crds")/.fetch.XXXXXX")
+  logged prometheus-crds "fetch the CRDs of the Prometheus Operator" \
+    env -C tools/prometheus GOWORK=off GOFLAGS=-mod=readonly go mod download "$crds_module" ||
+    die "could not fetch $crds_module; the whole output is in build/log/prometheus-crds.log"
+  folder=$(cd tools/prometheus && GOWORK=off go list -mod=readonly -m -f '{{.Dir}}' "$crds_module")
+  for name in podmonitors prometheusrules servicemonitors; do
+    install -m 644 "$folder/example/prometheus-operator-crd/monitoring.coreos.com_$name.yaml" "$scratch/$name.yaml"
+  done
+  chmod 755 "$scratch"
+  mv "$scratch" "$crds"
+}
+
+fetch() {
+  mkdir -p "$cache"
+  scratch=""
+  trap 'rm -rf "$scratch"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  # Who comes second finds what the first has made.
+  exec {lock}> "$cache/helm.lock"
+  flock "$lock"
+  find_helm > /dev/null || build_helm
+  find_crds > /dev/null || fetch_crds
 }
 
 offer_help "$@"
@@ -89,20 +128,18 @@ quiet=0
 action=setup
 for argument in "$@"; do
   case $argument in
-    --find | --check) action=${argument#--} ;;
+    --find) action=print ;;
     --quiet) quiet=1 ;;
     *) refuse "unknown argument $argument" ;;
   esac
 done
 
-case $action in
-  find) find_helm ;;
-  check) find_helm > /dev/null || can_build || exit 3 ;;
-  setup)
-    if ! find_helm > /dev/null; then
-      can_build || exit 3
-      build_helm
-    fi
-    [ "$quiet" = 1 ] || printf 'setup: %s\n' "$(find_helm)"
-    ;;
-esac
+if [ "$action" = print ]; then
+  find_all
+  exit
+fi
+if ! find_all > /dev/null; then
+  can_fetch || exit 3
+  fetch
+fi
+[ "$quiet" = 1 ] || find_all | sed 's/^[^ ]* /setup: /'

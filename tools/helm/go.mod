@@ -1,3 +1,4 @@
+// Fetches Helm for the tests of deploy/chart; nothing of it is part of the product.
 module dpumesh.io/tools/helm
 
 go 1.24.0
