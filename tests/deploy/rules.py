@@ -17,7 +17,7 @@ HEAD = """\
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
-  name: dpumesh
+  name: dpumesh-operator
   namespace: dpumesh-system
   labels:
     app.kubernetes.io/name: dpumesh-operator

@@ -11,7 +11,7 @@ usage() {
 Usage: ./dev test [--fast] [--only TIER]... [--skip TIER]... [--fuzz-seconds N] [--e2e ARGS] [--kube ARGS]
 
 Runs all tiers, or some, and ends with a table and the line "N passed, N failed". Status 1 when a test failed.
-Of e2e and kube, which the load of the machine can disturb, up to three tests that failed run once more, unless
+Of e2e, kube and deploy, which the load of the machine can disturb, up to three tests that failed run once more, unless
 a sanitizer stopped them; the table says how many passed only then.
 
   lint      ./dev lint, and the tests of its checks
@@ -20,6 +20,8 @@ a sanitizer stopped them; the table says how many passed only then.
   e2e       whole programs, driven by pytest, built with the same sanitizers as unit
   kube      the same against a real Kubernetes API server; left out with a sentence when its programs
             are not on this machine (./dev setup --kube)
+  deploy    what deploy/ renders, by kustomize and by Helm, alone and in that API server; what needs a program
+            that is not on this machine is skipped with a sentence
   fuzz      each libFuzzer target for 60 s, from the corpora in tests/fuzz
   demo      ./dev demo, and that it leaves nothing running
   install   cmake --install into a temporary prefix: programs, man pages, completions
@@ -34,7 +36,7 @@ a sanitizer stopped them; the table says how many passed only then.
 EOF
 }
 
-all_tiers=(lint unit race e2e kube fuzz demo install)
+all_tiers=(lint unit race e2e kube deploy fuzz demo install)
 offer_help "$@"
 fast=0
 fuzz_seconds=60
@@ -178,6 +180,11 @@ tier_kube() {
   build asan || return
   # The slow ones take minutes each: ./dev campaign runs them.
   DPUMESH_BIN_DIR=$top/build/asan/bin run_pytest kube tests/kube -m "not slow" "${kube_arguments[@]}"
+}
+
+tier_deploy() {
+  build asan || return
+  DPUMESH_BIN_DIR=$top/build/asan/bin run_pytest deploy tests/deploy
 }
 
 # Fuzzers run two at a time or one a core; each works on a copy of its corpus, so that a run changes

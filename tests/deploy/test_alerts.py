@@ -1,0 +1,93 @@
+"""The alert rules: promtool tests them, their two forms agree, and each metric in them exists."""
+
+import re
+import subprocess
+
+import yaml
+
+import operatorkit
+import rules
+from manifests import TOP
+from processes import eventually
+from specs import dpu_service
+
+TESTS = TOP / "tests" / "deploy" / "alerts.test.yaml"
+WORDS = {
+    "and", "bool", "by", "group_left", "group_right", "ignoring", "offset", "on", "or", "unless", "without",
+}  # fmt: skip
+
+
+def promtool(*arguments):
+    done = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def alerts():
+    return [rule for group in yaml.safe_load(rules.SOURCE.read_text())["groups"] for rule in group["rules"]]
+
+
+def test_promtool():
+    promtool("check", "rules", rules.SOURCE)
+    promtool("test", "rules", TESTS)
+
+
+def test_both_forms_agree():
+    assert rules.OBJECT.read_text() == rules.printed(), "run tests/deploy/rules.py --write"
+
+
+def test_each_alert_is_tested_and_explained():
+    text = TESTS.read_text()
+    for rule in alerts():
+        assert re.search(rf"alertname: {rule['alert']}\n +eval_time: \w+\n +exp_alerts:\n", text), rule["alert"]
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert set(rule["annotations"]) == {"summary", "description"}
+    names = [rule["alert"] for rule in alerts()]
+    assert len(set(names)) == len(names)
+
+
+def named(expression):
+    """The metrics of an expression."""
+    text = re.sub(r'"[^"]*"', "", expression)
+    text = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", text)
+    text = re.sub(r"\b(by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)", "", text)
+    found = re.findall(r"\b([a-zA-Z_:][\w:]*)\b(?!\s*\()", text)
+    return {name for name in found if name not in WORDS}
+
+
+def test_names_are_found():
+    found = named('sum by (job) (a_total{b="c_total"} * on (x) group_left d) / rate(e_bucket[5m]) unless up == 0')
+    assert found == {"a_total", "d", "e_bucket", "up"}
+
+
+def test_each_metric_exists(cluster, tmp_path):
+    """Of agents docs/metrics.md tells, which a test compares with a live one; the operator's docs/operator.md,
+    which is compared with a live one here."""
+    agents = set(re.findall(r"^\| `(\w+)` \| \w+ \|", (TOP / "docs/metrics.md").read_text(), re.M))
+    operatorkit.install(cluster)
+    system = operatorkit.System(cluster, cluster.create_namespace("shop"), tmp_path)
+    operator = system.operator()
+    system.apply(dpu_service("s0"))
+    eventually(lambda: system.get("Service", "s0"), 30, system.said)
+    text = operator.page("/metrics")
+    system.stop()
+    live = set(re.findall(r"^# TYPE (\S+) (\w+)$", text, re.M))
+    assert len(live) > 30
+    page = (TOP / "docs/operator.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.M)) == live
+    samples = {name for name, kind in live if kind != "histogram"}
+    samples |= {name + end for name, kind in live if kind == "histogram" for end in ("_bucket", "_sum", "_count")}
+    for rule in alerts():
+        assert named(rule["expr"])
+        missing = named(rule["expr"]) - samples - agents
+        assert not missing, f"{rule['alert']}: nobody has {missing}"
+    # And those of the labels that select.
+    for name, label, value in (
+        ("dpumesh_build_info", "component", "operator"),
+        ("workqueue_depth", "name", "dpuservice"),
+        ("controller_runtime_reconcile_errors_total", "controller", "dpuservice"),
+        ("leader_election_master_status", "name", ""),
+        ("reflector_watch_failures_total", "resource", "pods"),
+        ("rest_client_requests_total", "code", "20"),
+    ):
+        assert re.search(rf'^{name}\{{[^}}]*{label}="{value}', text, re.M), name
