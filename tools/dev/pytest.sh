@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # For test.sh: runs pytest and counts. The caller has common.sh, a directory in $scratch, and in $counts the file
 # that takes "passed failed skipped".
-: "${scratch:?}" "${counts:?}"
+# shellcheck disable=SC2154 # both are set when these functions run, not when this file is read
 
 # A failure on a loaded machine is told from a fault by running what failed once more, alone: at most
 # this many tests, and never one that a sanitizer stopped. What passes then counts as passed, and is
