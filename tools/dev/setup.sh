@@ -6,9 +6,9 @@ set -euo pipefail
 
 usage() {
   cat << 'EOF'
-Usage: ./dev setup [--print] [--quiet] [--kube] [build | lint | test | bench | kube]...
+Usage: ./dev setup [--print] [--quiet] [--kube] [build | lint | test | bench | kube | images]...
 
-Installs the Debian 12 packages that are missing for these purposes (default: all five), and prints
+Installs the Debian 12 packages that are missing for these purposes (default: all but images), and prints
 which. Needs root or sudo, but only when something is missing. Services that come along (prometheus
 for its promtool, nginx as a control) are neither started nor enabled.
 
@@ -17,6 +17,8 @@ for its promtool, nginx as a control) are neither started nor enabled.
   test    what ./dev test needs, build and lint included
   bench   what ./dev bench needs, build included
   kube    what the kube tier of ./dev test needs besides Kubernetes' own programs; part of test
+  images  what ./dev images and the images tier of ./dev test need where there is no engine: buildah,
+          debootstrap, runc
 
   --kube     kube, and these programs: finds them (KUBEBUILDER_ASSETS, PATH, ~/.cache/dpumesh), or
              builds them there once, which takes Go and some minutes; ./dev help kube tells more.
@@ -35,6 +37,7 @@ declare -A sets=(
     mandoc procps curl zsh fish"
   [bench]="nginx-light wrk python3 procps"
   [kube]="openssl python3-pytest python3-pytest-timeout python3-yaml curl"
+  [images]="buildah debootstrap runc python3-pytest python3-pytest-timeout"
 )
 
 # What stands for the packages on a system whose packages we don't know the names of.
@@ -44,8 +47,9 @@ declare -A commands=(
   [test]="clang-16 promtool nc strace mandoc"
   [bench]="nginx wrk"
   [kube]="openssl curl"
+  [images]="buildah"
 )
-declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck" [lint]="" [test]="criterion" [bench]="" [kube]="")
+declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="")
 
 offer_help "$@"
 print=0
@@ -57,7 +61,7 @@ for argument in "$@"; do
     --print) print=1 ;;
     --quiet) quiet=1 ;;
     --kube) kube=1 ;;
-    build | lint | kube) purposes+=("$argument") ;;
+    build | lint | kube | images) purposes+=("$argument") ;;
     test) purposes+=(build lint test kube) ;;
     bench) purposes+=(build bench) ;;
     *) refuse "unknown argument $argument" ;;
