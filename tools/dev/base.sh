@@ -50,12 +50,14 @@ END
 
 # What tells of this machine, or of the moment.
 make_nobodys() {
-  local root=$1
+  local root=$1 name
   rm -rf "$root"/var/log/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* \
     "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root"/var/cache/ldconfig/aux-cache \
-    "$root"/etc/apt/sources.list "$root"/etc/{passwd,shadow,group,gshadow}- "$root"/etc/hostname \
-    "$root"/etc/resolv.conf "$root"/tmp/*
-  : > "$root/etc/machine-id"
+    "$root"/etc/apt/sources.list "$root"/etc/{passwd,shadow,group,gshadow}- \
+    "$root"/tmp/*
+  for name in machine-id hostname hosts resolv.conf; do
+    : > "$root/etc/$name"
+  done
 }
 
 # Makes $base_tar: beside its place first, so that nobody ever uses half of it.
@@ -97,6 +99,15 @@ bootstrap_base() {
   logged images-base "import the base" import_base
 }
 
+pull_base() {
+  timeout 300 "$engine" pull --quiet "$base" > build/log/images-pull.log 2>&1
+}
+
+base_is_in_reach() {
+  [ -n "$(image_id "$base")" ] || [ -s "$base_tar" ] || pull_base ||
+    { [ "$(id -u)" = 0 ] && command -v debootstrap > /dev/null; }
+}
+
 # ensure_base ASKED: has $base in the engine's store. What lies there stays; ASKED 1 makes it ourselves.
 ensure_base() {
   if [ "$1" = 1 ]; then
@@ -104,7 +115,7 @@ ensure_base() {
     return
   fi
   [ -z "$(image_id "$base")" ] || return 0
-  if timeout 300 "$engine" pull --quiet "$base" > build/log/images-pull.log 2>&1; then
+  if pull_base; then
     printf '  pulled %s\n' "$base"
     return
   fi

@@ -63,7 +63,7 @@ while [ $# -gt 0 ]; do
       ;;
     --bootstrap-base) bootstrap=1 ;;
     --no-cache) cache=0 ;;
-    # For ./dev test: only print which engine it would be.
+    # For ./dev test: only print which engine it would be; status 2 when there is none, or no base.
     --find) find_only=1 ;;
     *) refuse "unknown argument $1" ;;
   esac
@@ -109,13 +109,9 @@ choose_engine() {
 }
 
 choose_engine
-if [ "$find_only" = 1 ]; then
-  printf '%s\n' "$engine"
-  exit 0
-fi
 command -v /usr/bin/python3 > /dev/null || die "/usr/bin/python3 is not there; ./dev setup images installs it"
 
-mkdir -p build/log "$output"
+mkdir -p build/log
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/dpumesh-images.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
@@ -123,15 +119,24 @@ trap 'exit 143' TERM
 # shellcheck source-path=SCRIPTDIR source=base.sh
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
+if [ "$find_only" = 1 ]; then
+  [ "$engine" = docker ] || base_is_in_reach ||
+    refuse "$base is not here, can not be pulled, and only root with debootstrap could make it"
+  printf '%s\n' "$engine"
+  exit 0
+fi
+
 # What the labels say; a tree without git has neither time nor revision.
+mapfile -t sources < <(sed -n 's/^!//p' .dockerignore)
 revision=$(git rev-parse --verify --quiet HEAD 2> /dev/null || printf 'unknown')
-if [ "$revision" != unknown ] && [ -n "$(git status --porcelain 2> /dev/null)" ]; then
+if [ "$revision" != unknown ] &&
+  [ -n "$(git status --porcelain -- .dockerignore Dockerfile.agent Dockerfile.operator "${sources[@]}")" ]; then
   revision+=-changed
 fi
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2> /dev/null || printf '0')}
 [[ $epoch =~ ^[0-9]{1,12}$ ]] || refuse "SOURCE_DATE_EPOCH is a number of seconds, not $epoch"
 version=$(sed -nE 's/^project\(.* VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
-facts=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision"
+facts=(--build-arg "SOURCE_DATE_EPOCH=$epoch" --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
   --build-arg "CREATED=$(date --utc --date "@$epoch" +%Y-%m-%dT%H:%M:%SZ)")
 
 # In full, because containerd knows images by this name and Kubernetes asks for it so.
@@ -156,11 +161,21 @@ build_by_docker() {
 # buildah and podman take the same words.
 build_by_buildah() {
   local options=(--layers)
-  [ "$cache" = 1 ] || options=(--no-cache)
+  [ "$cache" = 1 ] || options+=(--no-cache)
   ! base_is_made || options+=(--volume /etc/apt:/etc/apt:ro)
   "$engine" build "${options[@]}" "${facts[@]}" --build-arg "BASE=$base" --timestamp "$epoch" --format oci \
     --file "Dockerfile.$1" --tag "$(image_name "$1")" . &&
-    "$engine" push "$(image_name "$1")" "oci:$scratch/$1:$(image_name "$1")"
+    "$engine" push "$(image_name "$1")" "oci:$scratch/$1:$(image_name "$1")" || return
+  [ "$cache" = 1 ] || drop_steps "$1"
+}
+
+# Without the cache nobody will ever ask for the steps between again, and each holds its disk space.
+drop_steps() {
+  local id whole
+  whole=$(image_id "$(image_name "$1")")
+  for id in $(sed -nE 's/^--> ([0-9a-f]+)$/\1/p' "build/log/images-$1.log" | tac); do
+    [[ ${whole#sha256:} == "$id"* ]] || "$engine" rmi "$id" > /dev/null 2>&1 || true
+  done
 }
 
 # build_image IMAGE: leaves an OCI layout in $scratch/IMAGE.
@@ -171,6 +186,7 @@ build_image() {
   esac
 }
 
+mkdir -p "$output"
 printf '  with %s, into %s\n' "$engine" "$output"
 if [ "$engine" = docker ]; then
   logged images-builder "look for docker's builder" docker_builder || die "docker can't make a builder"

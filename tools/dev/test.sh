@@ -25,6 +25,8 @@ a sanitizer stopped them; the table says how many passed only then.
   fuzz      each libFuzzer target for 60 s, from the corpora in tests/fuzz
   demo      ./dev demo, and that it leaves nothing running
   install   cmake --install into a temporary prefix: programs, man pages, completions
+  images    ./dev images, twice, and the images run; left out with a sentence where they can't be built
+            (./dev setup images)
 
   --fast            lint without clang-tidy, unit, and the e2e tests that are not marked slow: the
                     tiers to run all day, under a minute when built
@@ -36,7 +38,7 @@ a sanitizer stopped them; the table says how many passed only then.
 EOF
 }
 
-all_tiers=(lint unit race e2e kube deploy fuzz demo install)
+all_tiers=(lint unit race e2e kube deploy fuzz demo install images)
 offer_help "$@"
 fast=0
 fuzz_seconds=60
@@ -262,8 +264,21 @@ tier_install() {
   bash tools/dev/check_install.sh build/release "$scratch/prefix" "$counts"
 }
 
+# Without an engine, or without a base to build on, no test failed, as with kube.
+tier_images() {
+  local engine
+  if ! engine=$(bash tools/dev/images.sh --find 2>&1); then
+    printf '  left out: all that builds images. %s\n' "$engine"
+    return "$left_out"
+  fi
+  printf '  with %s\n' "$engine"
+  # Building is most of it, and takes as long as the machine and its network do.
+  run_pytest images tests/images -o timeout=900
+}
+
 # What a tier returns that can't run on this machine.
 left_out=77
+declare -A brings=([kube]="./dev setup --kube" [images]="./dev setup images")
 left=()
 names=()
 results=()
@@ -311,7 +326,7 @@ for i in "${!names[@]}"; do
 done
 for tier in "${all_tiers[@]}"; do
   if [[ " ${left[*]} " == *" $tier "* ]]; then
-    printf '  %-8s left out: ./dev setup --kube brings what it needs\n' "$tier"
+    printf '  %-8s left out: %s brings what it needs\n' "$tier" "${brings[$tier]}"
   elif [[ " ${names[*]} " != *" $tier "* ]]; then
     printf '  %-8s not run\n' "$tier"
   fi
