@@ -25,15 +25,17 @@ MADE_BY_ENGINES = {"etc/hostname", "etc/hosts", "etc/resolv.conf"}
 class Build:
     """The images of one run of ./dev images: `table[NAME]` is (digest, MB over the base, MB packed)."""
 
-    def __init__(self, tree, output, *options):
+    def __init__(self, tree, output, *options, names=NAMES):
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
         command = [tree / "dev", "images", "--tag", "test", "--output", output, *options]
+        if len(names) == 1:
+            command += ["--only", names[0]]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
         assert done.returncode == 0, done.stdout + done.stderr
         self.table = {m[1]: (m[2], float(m[3]), float(m[4])) for m in ROW.finditer(done.stdout)}
-        self.paths = {name: output / f"mubench-dpu-{name}.oci.tar" for name in NAMES}
+        self.paths = {name: output / f"mubench-dpu-{name}.oci.tar" for name in names}
         self.archives = {name: Archive(path) for name, path in self.paths.items()}
 
 

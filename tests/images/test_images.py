@@ -118,19 +118,21 @@ def test_an_agent_serves_as_the_operators_pod_has_it(build, rootfs, scratch):
 
 
 def test_an_operator_looks_for_its_cluster(rootfs, scratch):
-    """Without an API server it says so, and ends with the status of that."""
+    """Without an API server it says where it looked."""
     with Container(rootfs["operator"], ["/usr/bin/dpumesh-operator"], scratch) as container:
         done = container.run()
-    assert done.returncode == 1, done.stderr
-    assert "kubeconfig" in done.stderr.lower()
+    assert done.returncode in (1, 2), done.stderr
+    assert "no kubeconfig" in done.stderr and "service account" in done.stderr
 
 
-def test_another_tree_with_the_same_contents_makes_the_same_images(build, scratch):
+# The operator's takes a minute more, and its build differs in the last steps only: ./dev test leaves it out.
+@pytest.mark.parametrize("name", ["agent", pytest.param("operator", marks=pytest.mark.slow)])
+def test_another_tree_with_the_same_contents_makes_the_same_image(build, scratch, name):
     """Other times, other modes, nothing from earlier builds."""
-    again = Build(copy_tree(scratch / "again", EPOCH + 86400, 0o700), scratch / "second", "--no-cache")
-    for name in NAMES:
-        first, second = build.archives[name].config(), again.archives[name].config()
-        assert second["rootfs"] == first["rootfs"]
-        assert second == first
-        assert again.table[name] == build.table[name]
-        assert again.paths[name].read_bytes() == build.paths[name].read_bytes()
+    tree = copy_tree(scratch / f"again-{name}", EPOCH + 86400, 0o700)
+    again = Build(tree, scratch / f"second-{name}", "--no-cache", names=[name])
+    first, second = build.archives[name].config(), again.archives[name].config()
+    assert second["rootfs"] == first["rootfs"]
+    assert second == first
+    assert again.table[name] == build.table[name]
+    assert again.paths[name].read_bytes() == build.paths[name].read_bytes()

@@ -273,7 +273,7 @@ tier_images() {
   fi
   printf '  with %s\n' "$engine"
   # Building is most of it, and takes as long as the machine and its network do.
-  run_pytest images tests/images -o timeout=900
+  run_pytest images tests/images -m "not slow" -o timeout=900
 }
 
 # What a tier returns that can't run on this machine.
