@@ -10,7 +10,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
-VERBS = ["setup", "build", "demo", "test", "bench", "campaign", "cluster", "lint", "format", "clean"]
+VERBS = ["setup", "build", "demo", "test", "bench", "campaign", "cluster", "images", "lint", "format", "clean"]
 
 
 def dev(*arguments):
@@ -46,6 +46,11 @@ def test_the_first_page_names_every_verb():
         (["test", "x"], "unknown argument x"),
         (["campaign", "--hours", "some"], "--hours takes a number, not some"),
         (["campaign", "--minutes", "0"], "--minutes takes a number above 0, not 0"),
+        (["images", "--engine", "kaniko"], "there is no engine kaniko; one of docker buildah podman"),
+        (["images", "--tag", "a:b"], "--tag takes letters, digits, _, . and -, such as 0.1.0, not a:b"),
+        (["images", "--only=ctl"], "there is no image ctl; one of agent, operator"),
+        (["images", "--output"], "--output needs a value"),
+        (["images", "x"], "unknown argument x"),
         (["setup", "x"], "unknown argument x"),
         (["demo", "--address", "example.org"], "--address takes an address of 127.0.0.0/8"),
         (["clean", "x"], "unknown argument x"),

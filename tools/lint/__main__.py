@@ -6,6 +6,7 @@ import sys
 import time
 
 import arrows
+import dockerfiles
 import documents
 import programs
 import text
@@ -18,6 +19,7 @@ CHECKS = {
     "length": text.length,
     "paths": text.machine_paths,
     "white-space": text.white_space,
+    "dockerfiles": dockerfiles.check,
     "documents": documents.check,
     "shell": programs.shell,
     "format": programs.format_check,
