@@ -107,8 +107,8 @@ static const struct option_example examples[] = {
 
 static const struct option_status statuses[] = {
     {0, "ended after SIGTERM or SIGINT, the lease given back"},
-    {1, "could not start: no API server is configured, an address is taken"},
-    {2, "usage, or a bad file"},
+    {1, "it came to lead and could not start its workers"},
+    {2, "could not begin: usage, a bad file, no API server is configured, an address is taken"},
 };
 
 static const struct option_command command = {
