@@ -7,9 +7,9 @@
 #include "scale/decide.h"
 
 /*
- * r: ready, with the next of the figures; s: starting, with the next; m: ready and silent; p:
- * pending. Each figure is of so many thousandths (figure i of ofs[i], NULL: 1000). Fills pods and
- * returns how many they are.
+ * r: ready, with the next of the figures; s: starting, with the next; m: ready and silent; x:
+ * starting and silent; p: pending. Each figure is of so many thousandths (figure i of ofs[i], NULL:
+ * 1000). Fills pods and returns how many they are.
  */
 static inline size_t pods_of(const char *letters, const int64_t *values, const int64_t *ofs,
                              enum scale_signal signal, struct scale_pod *pods)
@@ -19,9 +19,9 @@ static inline size_t pods_of(const char *letters, const int64_t *values, const i
     memset(pods, 0, count * sizeof(*pods));
     for (size_t i = 0; i < count; i++) {
         struct scale_figure *figure = &pods[i].figures[signal];
-        pods[i].phase = letters[i] == 'p'   ? SCALE_POD_PENDING
-                        : letters[i] == 's' ? SCALE_POD_STARTING
-                                            : SCALE_POD_READY;
+        pods[i].phase = letters[i] == 'p'                        ? SCALE_POD_PENDING
+                        : letters[i] == 's' || letters[i] == 'x' ? SCALE_POD_STARTING
+                                                                 : SCALE_POD_READY;
         figure->of_milli = ofs ? ofs[i] : 1000;
         if (letters[i] == 'r' || letters[i] == 's') {
             figure->known = true;

@@ -136,6 +136,22 @@ Test(decide, steps_count_what_was_applied)
     scale_state_free(&w.state);
 }
 
+Test(decide, changes_are_kept_for_the_longest_period_of_both)
+{
+    struct world w = world_of(1, 100);
+
+    for (int longest = 0; longest < 2; longest++) {
+        w.policy.up.steps[0].period_s = longest == 0 ? 600 : 15;
+        w.policy.down.steps[0].period_s = longest == 1 ? 600 : 15;
+        for (uint64_t s = 1; s <= 3; s++) {
+            scale_applied(&w.state, &w.policy, 1, 2, s * 250 * NS_PER_S);
+            scale_applied(&w.state, &w.policy, 2, 1, s * 250 * NS_PER_S);
+        }
+        cr_expect(w.state.ups.count == 3 && w.state.downs.count == 3);
+        scale_state_free(&w.state);
+    }
+}
+
 Test(decide, panic_goes_past_windows_and_steps_not_past_bounds)
 {
     struct world w = world_of(1, 25);

@@ -42,6 +42,18 @@ Test(history, extremes_are_those_of_a_full_list)
     }
 }
 
+Test(history, equal_recommendations_are_one_point)
+{
+    struct scale_points points = {.count = 0};
+
+    for (uint64_t s = 0; s < 100; s++)
+        scale_extreme_record(&points, true, 7, s * NS_PER_S);
+    cr_expect_eq(points.count, 1);
+    cr_expect_eq(scale_extreme(&points, true, 3, 108 * NS_PER_S, 10 * NS_PER_S), 7, "the latest");
+    cr_expect_eq(scale_extreme(&points, true, 3, 109 * NS_PER_S, 10 * NS_PER_S), 3);
+    scale_points_free(&points);
+}
+
 Test(history, changes_are_bounded_and_err_to_the_safe_side)
 {
     struct scale_points changes = {.count = 0};

@@ -76,6 +76,18 @@ Test(limit, changes_of_both_directions_count)
     scale_points_free(&downs);
 }
 
+Test(limit, never_against_its_direction)
+{
+    struct scale_points changes = {.count = 0}, none = {.count = 0};
+    struct scale_rules rules = rules_of(5, 120, 0, 0);
+
+    rules.select = SCALE_SELECT_MIN;
+    three_changes(&changes);
+    cr_expect_eq(scale_limit_up(&rules, 100, &changes, &none, NOW), 100);
+    cr_expect_eq(scale_limit_down(&rules, 100, &none, &changes, NOW), 100);
+    scale_points_free(&changes);
+}
+
 Test(limit, select_policy)
 {
     struct scale_points none = {.count = 0};

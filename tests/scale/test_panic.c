@@ -42,6 +42,10 @@ Test(panic, looks_at_the_mean_of_its_window)
     cr_expect_float_eq(panic.mean, 11.0 / 6, 1e-9);
     look(&panic, 6, 1, 1, 11);
     cr_expect(panic.on && panic.replicas == 3, "16 / 6 rounded up");
+    /* 3.3 * 10 / 3 is a hair above 11: that is not 12. */
+    panic = (struct scale_panic){.on = false};
+    look(&panic, 11.000000000000002, 5, 5, 20);
+    cr_expect_eq(panic.replicas, 11);
     /* Many looks in one window: bounded, the latest count. */
     panic = (struct scale_panic){.on = false};
     for (uint64_t i = 0; i < 1000; i++)

@@ -39,8 +39,11 @@ static const struct proposal_case utilizations[] = {
      6,
      {1000, 1000, 2000, 2000}},
     {"DuringRollingUpdateWithMaxSurge", 2, "rrm", {100, 100}, 50, 2, 10, {0}},
-    /* a pod that starts and is silent counts as missing, so it keeps the others' count */
-    {"(ours)", 3, "rrm", {250, 250}, 100, 2, 25, {0}},
+    /* A pod that starts and is silent is missing, one that starts and speaks is not ready. */
+    {"(groupPods)", 3, "rrx", {250, 250}, 100, 2, 25, {0}},
+    {"(groupPods)", 3, "rrs", {250, 250, 250}, 100, 1, 25, {0}},
+    /* Fewer pods than asked for: above the target nothing is taken away. */
+    {"(change of metrics length)", 5, "rrm", {1800, 1800}, 100, 5, 180, {0}},
 };
 
 static const struct proposal_case averages[] = {
