@@ -16,6 +16,7 @@ struct scenario {
     uint64_t start_s;
     int32_t silent;
     uint64_t silent_s, silent_to_s;
+    uint64_t forget_s; /* when the operator is killed, and what it remembered is lost; 0: never */
     /* The bounds; all from the first change of the load on. */
     int32_t fewest, most; /* replicas */
     uint64_t settle_s;    /* after the load's last change the count is right; 0: it never settles */
@@ -134,6 +135,16 @@ static const struct scenario scenarios[] = {
      .most = 20,
      .settle_s = 900,
      .changes = 3,
+     .refused = 0},
+    {.name = "step down, operator killed",
+     .load = STEP_DOWN,
+     .signal = RPS,
+     .start_s = 10,
+     .forget_s = 720,
+     .fewest = 2,
+     .most = 20,
+     .settle_s = 420,
+     .changes = 1,
      .refused = 0},
     {.name = "ramp up in 10 minutes",
      .load = {PLANT_RAMP, 100, 1000, 600, 600},

@@ -84,6 +84,8 @@ static struct outcome simulate(const struct scenario *s, FILE *log)
         if (now_s < s->start_s)
             continue; /* the first pods start; the load comes then */
         plant_step(&plant, now_s);
+        if (s->forget_s && now_s == s->forget_s)
+            scale_state_free(&state);
         if (now_s % LOOK_S == 0) {
             struct scale_pod pods[PLANT_PODS_MAX];
             struct scale_decision d;
