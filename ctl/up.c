@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/memory.h"
 #include "ctl/assign.h"
@@ -142,13 +143,25 @@ static int read_again(void *context, struct plan **ret_plan, struct error **err)
     return error_make(err, -r, "%s", buffer_terminate(&text));
 }
 
+/* Whether a path can be run: 0, or an errno. A folder may be "executed" too. */
+static int why_not_run(const char *path)
+{
+    struct stat there;
+    if (stat(path, &there) < 0 || access(path, X_OK) < 0)
+        return errno;
+    return S_ISDIR(there.st_mode) ? EISDIR : 0;
+}
+
 /* Beside us first: a build's or an installation's programs belong together. */
 static char *find_agent(const char *given, struct error **err)
 {
-    if (given)
-        return access(given, X_OK) == 0
-                   ? xstrdup(given)
-                   : (error_make(err, errno, "--agent %s: %s", given, strerror(errno)), NULL);
+    if (given) {
+        int why = why_not_run(given);
+        if (why == 0)
+            return xstrdup(given);
+        error_make(err, why, "--agent %s: %s", given, strerror(why));
+        return NULL;
+    }
     char self[4096];
     ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (length > 0) {
@@ -156,14 +169,14 @@ static char *find_agent(const char *given, struct error **err)
         char *slash = strrchr(self, '/');
         cleanup_free char *beside =
             xasprintf("%.*s/dpumesh-agent", (int)(slash ? slash - self : 0), self);
-        if (access(beside, X_OK) == 0)
+        if (why_not_run(beside) == 0)
             return STEAL_POINTER(beside);
     }
     const char *at = getenv("PATH");
     while (at && *at) {
         size_t part = strcspn(at, ":");
         cleanup_free char *path = xasprintf("%.*s/dpumesh-agent", (int)part, at);
-        if (part > 0 && access(path, X_OK) == 0)
+        if (part > 0 && why_not_run(path) == 0)
             return STEAL_POINTER(path);
         at += part + (at[part] == ':');
     }

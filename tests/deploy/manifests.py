@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import yaml
 
@@ -61,6 +62,7 @@ class Renderer:
     def __init__(self, kubectl, helm):
         self.kubectl = kubectl
         self.helm_program = helm
+        self.home = tempfile.TemporaryDirectory()
 
     def kustomize(self, path):
         """The objects of a kustomization, a path from the top or a whole one."""
@@ -70,12 +72,12 @@ class Renderer:
         assert not done.stderr, done.stderr  # such as that a field is deprecated
         return [one for one in yaml.safe_load_all(done.stdout) if one]
 
-    def run_helm(self, *arguments, values=None, kubeconfig="/nonexistent"):
-        """The finished process; Helm's own files are nowhere."""
+    def run_helm(self, *arguments, values=None, kubeconfig="/dev/null"):
+        """The finished process; Helm's own files are in a folder that goes with us."""
         command = [self.helm_program, *map(str, arguments)]
         if values is not None:
             command.append("--values=-")
-        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": str(kubeconfig)}
+        environment = {"PATH": os.environ["PATH"], "HOME": self.home.name, "KUBECONFIG": str(kubeconfig)}
         return subprocess.run(
             command, input=json.dumps(values or {}), env=environment, capture_output=True, text=True, check=False,
             timeout=120,

@@ -97,7 +97,8 @@ def test_a_taken_port_is_one_sentence_and_nothing_starts(local, which):
         (["up", "-f", "{app}", "-r", "s0"], "SERVICE=N"),
         (["up", "-f", "{app}", "-a", "localhost"], "IPv4"),
         (["up", "-f", "{app}", "-n", "A b"], "lower-case"),
-        (["up", "-f", "{app}", "--agent", "/nonexistent"], "/nonexistent"),
+        (["up", "-f", "{app}", "--agent", "{missing}"], "missing.yaml: No such file"),
+        (["up", "-f", "{app}", "--agent", "{folder}"], "Is a directory"),
         (["up", "-f", "{app}", "--agent", "{agent}", "-a", "192.0.2.1"], "not an address of this machine"),
         (["up", "-f", "{app}", "--agent", "{agent}", "-a", "{address}", "--metrics", "nowhere"], "--metrics"),
         (["up", "-f", "{bad}"], "replicas"),
@@ -113,6 +114,7 @@ def test_bad_usage_is_status_2_with_a_sentence(local, arguments, says):
         "{agent}": local.agent,
         "{address}": local.address,
         "{missing}": local.folder / "missing.yaml",
+        "{folder}": local.folder,
     }
     _, err = local.run(*[files.get(argument, argument) for argument in arguments], status=2)
     assert says in err
