@@ -1,19 +1,9 @@
-#include <errno.h>
 #include <stdio.h>
 
+#include "ctl/documents.h"
 #include "ctl/local/supervisor.h"
 #include "ctl/verb.h"
-#include "spec/application.h"
 #include "spec/children.h"
-
-struct render {
-    struct option_list files;
-};
-
-static const struct option_entry entries[] = {
-    {'f', "file", OPTION_TO_LIST(struct render, files), .argument = "FILE",
-     .help = "A file of DpuServices, YAML or JSON; \"-\" reads standard input."},
-};
 
 static const char *const description[] = {
     "Prints the Kubernetes objects that the operator applies for these DpuServices, and that "
@@ -29,22 +19,10 @@ static const struct option_status statuses[] = {
 
 static int run(const struct option_command *command, int argc, char **argv)
 {
-    struct render render;
-    cleanup_options struct options options = OPTIONS_INIT;
-    cleanup_error struct error *err = NULL;
-    int r = options_parse(command, argc, argv, &render, &options, &err);
-    cleanup_option_list struct option_list files = render.files;
-    if (r == 0 && files.count == 0)
-        r = error_make(&err, EINVAL, "no file is given; add -f FILE");
-    if (r != 0)
-        return options_exit(command, r, err);
-
     cleanup_application struct application application = APPLICATION_INIT;
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    if (application_load(files.items, files.count, &application, &problems) < 0) {
-        problems_print(&problems, stderr, "dpumesh: ");
-        return STATUS_USAGE;
-    }
+    int status;
+    if (documents_read(command, argc, argv, &application, &status) < 0)
+        return status;
     json_auto_t *items = json_array();
     for (size_t i = 0; i < application.count; i++) {
         cleanup_children struct children children = CHILDREN_INIT;
@@ -65,7 +43,7 @@ const struct option_command verb_render = {
     .parent = "dpumesh",
     .summary = "print the Kubernetes objects behind DpuService files",
     .description = description,
-    OPTION_ENTRIES(entries),
+    OPTION_ENTRIES(documents_entries),
     OPTION_STATUSES(statuses),
     .run = run,
 };

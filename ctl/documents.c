@@ -1,0 +1,38 @@
+#include "ctl/documents.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "ctl/local/supervisor.h"
+
+struct documents_options {
+    struct option_list files;
+};
+
+const struct option_entry documents_entries[1] = {
+    {'f', "file", OPTION_TO_LIST(struct documents_options, files), .argument = "FILE",
+     .help = "A file of DpuServices, YAML or JSON; \"-\" reads standard input."},
+};
+
+int documents_read(const struct option_command *command, int argc, char **argv,
+                   struct application *ret_application, int *ret_status)
+{
+    struct documents_options given;
+    cleanup_options struct options options = OPTIONS_INIT;
+    cleanup_error struct error *err = NULL;
+    int r = options_parse(command, argc, argv, &given, &options, &err);
+    cleanup_option_list struct option_list files = given.files;
+    if (r == 0 && files.count == 0)
+        r = error_make(&err, EINVAL, "no file is given; add -f FILE");
+    if (r != 0) {
+        *ret_status = options_exit(command, r, err);
+        return -1;
+    }
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    if (application_load(files.items, files.count, ret_application, &problems) < 0) {
+        problems_print(&problems, stderr, "dpumesh: ");
+        *ret_status = STATUS_USAGE;
+        return -1;
+    }
+    return 0;
+}
