@@ -36,7 +36,7 @@ static const char *name_of(const json_t *object)
     return json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
 }
 
-static struct kube_reference about(const struct visit *v)
+struct kube_reference visit_reference(const struct visit *v)
 {
     return (struct kube_reference){.api_version = DPUSERVICE_API_VERSION,
                                    .kind = DPUSERVICE_KIND,
@@ -208,7 +208,7 @@ static void note_applied(struct visit *v, enum child_kind kind, const char *name
 
 void visit_tell_applied(struct visit *v)
 {
-    struct kube_reference reference = about(v);
+    struct kube_reference reference = visit_reference(v);
     if (v->applied.length == 0 || !v->operator->events)
         return;
     kube_event(v->operator->events, &reference, "Normal", v->made ? "Created" : "Updated",

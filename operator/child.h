@@ -40,6 +40,9 @@ extern const struct kube_resource operator_dpuservices;
 /* The resource of a kind of child. */
 const struct kube_resource *child_resource(enum child_kind kind);
 
+/* The DpuService, for its events. The texts are the visit's. */
+struct kube_reference visit_reference(const struct visit *visit);
+
 /* Sets the obstacle, unless there is one already: the first is the cause of the rest. */
 void visit_obstacle(struct visit *visit, bool stalled, const char *reason, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

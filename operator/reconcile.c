@@ -75,19 +75,10 @@ static int look_at_pod(void *context, const struct kube_object *object)
 
 /* ---- status ---- */
 
-static struct kube_reference reference_of(const struct visit *v)
-{
-    return (struct kube_reference){.api_version = DPUSERVICE_API_VERSION,
-                                   .kind = DPUSERVICE_KIND,
-                                   .namespace = v->namespace,
-                                   .name = v->name,
-                                   .uid = v->uid};
-}
-
 /* Tells of what changed for the better or the worse, once. */
 static void tell(const struct visit *v, const json_t *old, const json_t *status)
 {
-    struct kube_reference about = reference_of(v);
+    struct kube_reference about = visit_reference(v);
     if (!v->operator->events)
         return;
     const char *reason = status_reason(status, "Stalled");
