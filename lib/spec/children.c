@@ -182,18 +182,13 @@ static json_t *make_deployment(const struct dpuservice *service, const char *con
 /* It scales the DpuService, whose replicas the Deployment follows: one decision, one owner. */
 static json_t *make_autoscaler(const struct dpuservice *service)
 {
-    const struct autoscaling_settings *scaling = &service->autoscaling;
+    cleanup_buffer struct buffer owns = BUFFER_INIT(CHILD_OWNS_MAX);
     json_t *child = new_child(service, CHILD_AUTOSCALER);
-    json_t *target = json_pack("{s:s, s:s, s:s}", "apiVersion", DPUSERVICE_API_VERSION, "kind",
-                               DPUSERVICE_KIND, "name", service->name);
-    json_t *metric = json_pack("{s:s, s:{s:s, s:{s:s, s:I}}}", "type", "Resource", "resource",
-                               "name", "cpu", "target", "type", "Utilization", "averageUtilization",
-                               (json_int_t)scaling->target_cpu_percent);
+    json_t *spec = child_autoscaler_spec(service, &owns);
 
-    json_object_set_new(child, "spec",
-                        json_pack("{s:o, s:I, s:I, s:[o]}", "scaleTargetRef", target, "minReplicas",
-                                  (json_int_t)scaling->min_replicas, "maxReplicas",
-                                  (json_int_t)scaling->max_replicas, "metrics", metric));
+    if (owns.length)
+        set_owns(child, &owns);
+    json_object_set_new(child, "spec", spec);
     return child;
 }
 
@@ -218,7 +213,7 @@ void spec_children(const struct dpuservice *service, struct children *ret_childr
     ret_children->objects[CHILD_CONFIG_MAP] = make_config_map(service, config);
     ret_children->objects[CHILD_SERVICE] = make_service(service);
     ret_children->objects[CHILD_DEPLOYMENT] = make_deployment(service, config);
-    if (service->autoscaling.given)
+    if (service->autoscaling.given && service->autoscaling.engine == AUTOSCALING_HPA)
         ret_children->objects[CHILD_AUTOSCALER] = make_autoscaler(service);
     if (service->disruption.kind != DISRUPTION_NONE)
         ret_children->objects[CHILD_DISRUPTION_BUDGET] = make_disruption_budget(service);

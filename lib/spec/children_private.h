@@ -40,6 +40,9 @@ json_t *child_recommended_labels(const struct dpuservice *service);
 json_t *child_pod_template(const struct dpuservice *service, const char *config,
                            struct buffer *owns);
 
+/* The spec of a HorizontalPodAutoscaler. Appends to owns as above. */
+json_t *child_autoscaler_spec(const struct dpuservice *service, struct buffer *owns);
+
 /* Appends a name to a list of owned parts; key may be NULL. */
 void child_owns(struct buffer *owns, const char *name, const char *key);
 

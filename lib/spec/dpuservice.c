@@ -259,6 +259,7 @@ static const struct field spec_fields[] = {
          "mode has no use for them."},
     {.name = "autoscaling",
      .type = FIELD_RECORD,
+     FIELD_AT(struct dpuservice, autoscaling),
      .flags = FIELD_OPTIONAL,
      .given = offsetof(struct dpuservice, autoscaling.given),
      .record = &autoscaling_record,
@@ -304,9 +305,7 @@ static const struct field spec_fields[] = {
 static const struct record_check spec_checks[] = {
     {.run = check_autoscaled_cpu,
      .reads = {"autoscaling", "resources"},
-     .rule = "!has(self.autoscaling) || (has(self.resources) && ((has(self.resources.requests) && "
-             "'cpu' in self.resources.requests) || (has(self.resources.limits) && 'cpu' in "
-             "self.resources.limits)))",
+     .rule = AUTOSCALED_CPU_RULE,
      .at = ".resources",
      .sentence = "requests.cpu is missing; autoscaling measures use against it: give a value such "
                  "as 100m"},

@@ -33,14 +33,57 @@ struct pod_template {
     } *pull_secrets;
 };
 
-enum autoscaling_engine { AUTOSCALING_HPA };
+enum autoscaling_engine { AUTOSCALING_BUILTIN, AUTOSCALING_HPA };
+
+/* spec.autoscaling.metrics[i].signal: what is measured of each replica. */
+enum autoscaling_signal {
+    AUTOSCALING_REQUESTS_PER_SECOND,
+    AUTOSCALING_IN_FLIGHT,
+    AUTOSCALING_QUEUE_OCCUPANCY,
+    AUTOSCALING_CPU,
+    AUTOSCALING_DPU_UTILIZATION,
+    AUTOSCALING_SIGNALS
+};
+
+/* Which of the two is given. */
+enum autoscaling_target { AUTOSCALING_VALUE = 1, AUTOSCALING_UTILIZATION };
+
+struct autoscaling_metric {
+    enum autoscaling_signal signal;
+    enum autoscaling_target target;
+    json_t *average_value;        /* a quantity as text; NULL: utilization is given */
+    unsigned average_utilization; /* percent */
+};
+
+enum autoscaling_select { AUTOSCALING_MAX, AUTOSCALING_MIN, AUTOSCALING_DISABLED };
+
+/* behavior.scaleUp and behavior.scaleDown, as in a HorizontalPodAutoscaler. */
+struct autoscaling_rules {
+    unsigned window_s;
+    enum autoscaling_select select;
+    bool tolerance_given;
+    double tolerance;
+    size_t step_count; /* 0: HPA's own */
+    struct autoscaling_step {
+        enum { AUTOSCALING_PODS, AUTOSCALING_PERCENT } type;
+        unsigned value, period_s;
+    } *steps;
+};
 
 /* spec.autoscaling */
 struct autoscaling_settings {
     bool given;
     enum autoscaling_engine engine;
     unsigned min_replicas, max_replicas;
-    unsigned target_cpu_percent; /* of the request */
+    unsigned target_cpu_percent; /* of the request; counts when there are no metrics */
+    size_t metric_count;
+    struct autoscaling_metric *metrics;
+    bool behavior_given;
+    struct autoscaling_rules up, down;
+    struct {
+        unsigned stable_window_s; /* 0: no panic mode */
+        unsigned window_percent, threshold_percent;
+    } panic; /* builtin alone */
 };
 
 /* spec.disruptionBudget: which of the two is given. */

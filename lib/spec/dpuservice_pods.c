@@ -1,4 +1,4 @@
-/* The tables of spec.resources, podTemplate, autoscaling and disruptionBudget. */
+/* The tables of spec.resources, podTemplate and disruptionBudget. */
 #include <string.h>
 
 #include "spec/children.h"
@@ -178,85 +178,6 @@ static const struct record_check pod_template_checks[] = {
 };
 const struct record pod_template_record = {FIELDS(pod_template_fields), CHECKS(pod_template_checks),
                                            .size = sizeof(struct dpuservice)};
-
-/* autoscaling */
-
-static const char *const engines[] = {"hpa", NULL};
-static const char *const engines_later[] = {"builtin", NULL};
-
-static void check_replicas(const void *record, json_t *object, const struct place *place,
-                           struct problems *problems)
-{
-    const struct dpuservice *service = record;
-    struct place min = PLACE_KEY(place, "minReplicas");
-
-    (void)object;
-    if (service->autoscaling.max_replicas > 0 &&
-        service->autoscaling.min_replicas > service->autoscaling.max_replicas)
-        place_problem(&min, problems, "%u is above maxReplicas, which is %u; lower it",
-                      service->autoscaling.min_replicas, service->autoscaling.max_replicas);
-}
-
-static const struct field autoscaling_fields[] = {
-    {.name = "engine",
-     .type = FIELD_ENUM,
-     FIELD_AT(struct dpuservice, autoscaling.engine),
-     .flags = FIELD_REQUIRED,
-     .names = engines,
-     .later = engines_later,
-     .help = "Who decides: `hpa` makes a HorizontalPodAutoscaler of Kubernetes, which sets "
-             "spec.replicas."},
-    {.name = "minReplicas",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct dpuservice, autoscaling.min_replicas),
-     .fallback = "1",
-     .min = 1,
-     .max = 1000,
-     .help = "The fewest replicas. `replicas: 0` stops the service, and the autoscaler with it."},
-    {.name = "maxReplicas",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct dpuservice, autoscaling.max_replicas),
-     .flags = FIELD_REQUIRED,
-     .example = "10",
-     .min = 1,
-     .max = 1000,
-     .help = "The most replicas."},
-    {.name = "targetCPUUtilization",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct dpuservice, autoscaling.target_cpu_percent),
-     .fallback = "80",
-     .min = 1,
-     .max = 1000,
-     .help = "Processor use, in percent of resources.requests.cpu, that the replicas are kept at "
-             "in the mean."},
-};
-
-static const struct record_check autoscaling_checks[] = {
-    {.run = check_replicas,
-     .reads = {"minReplicas", "maxReplicas"},
-     .rule = "self.minReplicas <= self.maxReplicas",
-     .at = ".minReplicas",
-     .sentence = "it is above maxReplicas; lower it",
-     .says = "'%d is above maxReplicas, which is %d; lower it'.format([self.minReplicas, "
-             "self.maxReplicas])"},
-};
-const struct record autoscaling_record = {FIELDS(autoscaling_fields), CHECKS(autoscaling_checks),
-                                          .size = sizeof(struct dpuservice)};
-
-void check_autoscaled_cpu(const void *record, json_t *object, const struct place *place,
-                          struct problems *problems)
-{
-    const struct dpuservice *service = record;
-    struct place resources = PLACE_KEY(place, "resources");
-    struct place requests = PLACE_KEY(&resources, "requests"), cpu = PLACE_KEY(&requests, "cpu");
-
-    (void)object;
-    /* A limit is the request too, when no request is given. */
-    if (service->autoscaling.given && !json_object_get(service->resource_requests, "cpu") &&
-        !json_object_get(service->resource_limits, "cpu"))
-        place_problem(&cpu, problems,
-                      "missing; autoscaling measures use against it: give a value such as 100m");
-}
 
 /* disruptionBudget */
 

@@ -7,9 +7,18 @@
 
 #include "spec/dpuservice.h"
 
-/* dpuservice_pods.c: what a replica's pod is given, where it may run, how many there may be. */
-extern const struct record resources_record, pod_template_record;
-extern const struct record autoscaling_record, disruption_budget_record;
+/* dpuservice_pods.c: what a replica's pod is given, where it may run, how many may go. */
+extern const struct record resources_record, pod_template_record, disruption_budget_record;
+
+/* dpuservice_scaling.c: how many there should be. */
+extern const struct record autoscaling_record;
+
+/* The same as the pod's own word for it: what the autoscaler measures processor use against. */
+#define AUTOSCALED_CPU_RULE                                                                        \
+    "!has(self.autoscaling) || (has(self.autoscaling.metrics) && "                                 \
+    "!self.autoscaling.metrics.exists(m, m.signal == 'cpu' && has(m.averageUtilization))) || "     \
+    "(has(self.resources) && ((has(self.resources.requests) && 'cpu' in "                          \
+    "self.resources.requests) || (has(self.resources.limits) && 'cpu' in self.resources.limits)))"
 
 /* A rule of spec: who scales by processor use must know what a replica asks for. */
 void check_autoscaled_cpu(const void *record, json_t *object, const struct place *place,

@@ -52,6 +52,7 @@ enum field_type {
     FIELD_STRING_MAP, /* json_t *, object of strings; pattern for names, value_pattern for values */
     FIELD_NUMBER_MAP, /* object of numbers, min to max; not stored, the record's finish reads it */
     FIELD_QUANTITY_MAP, /* json_t *, object of Kubernetes quantities, as strings */
+    FIELD_QUANTITY,     /* json_t *, a Kubernetes quantity min to max, as a string */
     FIELD_AMOUNT,       /* json_t *, a whole number min to max, or a percentage "50%" */
     FIELD_JSON,         /* json_t *, anything */
     FIELD_OBJECT,       /* json_t *, any object; Kubernetes knows its fields */

@@ -128,6 +128,7 @@ static json_t *emit_value(const struct field *field, const void *source)
         return emit_record_map(field, source);
     case FIELD_STRING_MAP:
     case FIELD_QUANTITY_MAP:
+    case FIELD_QUANTITY:
     case FIELD_AMOUNT:
     case FIELD_JSON:
     case FIELD_OBJECT:
@@ -204,6 +205,7 @@ void record_free(const struct record *record, void *target)
             break;
         case FIELD_STRING_MAP:
         case FIELD_QUANTITY_MAP:
+        case FIELD_QUANTITY:
         case FIELD_AMOUNT:
         case FIELD_JSON:
         case FIELD_OBJECT:

@@ -8,21 +8,29 @@
 
 /* The text of a quantity. cpu: 1 is fine, as in a pod; a fraction is not, because the schema that
  * the API server has of us can't say "a number or text". */
-static json_t *quantity_of(const json_t *entry, const struct place *place,
+static json_t *quantity_of(const json_t *entry, double *ret_number, const struct place *place,
                            struct problems *problems)
 {
     char shown[PLACE_VALUE_MAX];
     cleanup_error struct error *err = NULL;
     const char *text =
         json_is_integer(entry) ? place_value(entry, shown) : field_any_text(entry, place, problems);
-    double ignored;
 
     if (!text)
         return NULL;
-    if (quantity_parse(text, &ignored, &err) == 0)
+    if (quantity_parse(text, ret_number, &err) == 0)
         return json_string(text);
     place_problem(place, problems, "%s", error_message(err));
     return NULL;
+}
+
+static void parse_quantity(const struct field *field, json_t *value, void *target,
+                           const struct place *place, struct problems *problems)
+{
+    double number;
+    json_auto_t *kept = quantity_of(value, &number, place, problems);
+    if (kept && field_within(field, number, json_string_value(kept), place, problems))
+        *(json_t **)field_member(field, target) = json_incref(kept);
 }
 
 /* What is kept of a map's entry: a text; NULL after a problem, and of a number, which is only
@@ -32,8 +40,10 @@ static json_t *entry_of(const struct field *field, json_t *entry, const struct p
 {
     char shown[PLACE_VALUE_MAX];
 
+    double ignored;
+
     if (field->type == FIELD_QUANTITY_MAP)
-        return quantity_of(entry, place, problems);
+        return quantity_of(entry, &ignored, place, problems);
     if (field->type == FIELD_NUMBER_MAP) {
         if (!json_is_number(entry))
             field_not_a_number(field, entry, "a number", place, problems);
@@ -135,6 +145,9 @@ void field_parse_json(const struct field *field, json_t *value, void *target,
                       const struct place *place, struct problems *problems)
 {
     switch (field->type) {
+    case FIELD_QUANTITY:
+        parse_quantity(field, value, target, place, problems);
+        break;
     case FIELD_AMOUNT:
         parse_amount(field, value, target, place, problems);
         break;

@@ -79,6 +79,9 @@ static void put_type(const struct field *field, struct buffer *out)
     case FIELD_QUANTITY_MAP:
         buffer_puts(out, "Kubernetes quantities by name");
         break;
+    case FIELD_QUANTITY:
+        buffer_printf(out, "Kubernetes quantity, %s", field_bounds(field, bounds));
+        break;
     case FIELD_AMOUNT:
         buffer_printf(out, "whole number, %s, or a percentage", field_bounds(field, bounds));
         break;

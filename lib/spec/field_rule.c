@@ -1,5 +1,6 @@
 /* What a schema's own words can't say, in CEL (Kubernetes, "Validation rules"). The sentences are
  * those of our own parser where CEL has what it takes. */
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -142,6 +143,29 @@ void schema_add_quantity(json_t *schema)
             .sentence = "write a number and an optional unit, such as 100m, 0.5, 64Mi or 1G",
             .says = "'\"' + string(self) + '\" is not a quantity; write a number and an optional "
                     "unit, such as 100m, 0.5, 64Mi or 1G'"});
+}
+
+void schema_add_quantity_within(json_t *schema, const struct field *field)
+{
+    cleanup_buffer struct buffer rule = BUFFER_INIT(RULE_BYTES_MAX);
+    cleanup_buffer struct buffer sentence = BUFFER_INIT(RULE_BYTES_MAX);
+    cleanup_buffer struct buffer says = BUFFER_INIT(RULE_BYTES_MAX);
+    char bounds[FIELD_BOUNDS_MAX];
+
+    buffer_printf(&rule,
+                  "type(self) == int ? self >= %.0f && self <= %.0f : isQuantity(self) && "
+                  "quantity(self).compareTo(quantity('%.0fm')) >= 0 && "
+                  "quantity(self).compareTo(quantity('%.0f')) <= 0 && !self.startsWith('+')",
+                  ceil(field->min), field->max, field->min * 1000, field->max);
+    field_bounds(field, bounds);
+    buffer_printf(&sentence, "give a quantity such as 100, 500m or 2k, %s", bounds);
+    buffer_printf(&says,
+                  "'\"' + string(self) + '\" is not a quantity within bounds; give one such as "
+                  "100, 500m or 2k, %s'",
+                  bounds);
+    schema_add_rule(schema, &(struct schema_rule){.rule = buffer_terminate(&rule),
+                                                  .sentence = buffer_terminate(&sentence),
+                                                  .says = buffer_terminate(&says)});
 }
 
 /* Appends "a or b", the selector's values with which the field may be given. */

@@ -324,6 +324,11 @@ static void set_value(json_t *schema, const struct field *field)
         set_length(schema, QUANTITY_LENGTH_MAX);
         schema_add_bytes(schema, field);
         break;
+    case FIELD_QUANTITY:
+        json_object_set_new(schema, INTORSTRING, json_true());
+        set_length(schema, QUANTITY_LENGTH_MAX);
+        schema_add_quantity_within(schema, field);
+        break;
     case FIELD_AMOUNT:
         json_object_set_new(schema, INTORSTRING, json_true());
         set_length(schema, QUANTITY_LENGTH_MAX);

@@ -28,6 +28,7 @@ void schema_add_duration(json_t *schema, const struct field *field);
 void schema_add_bytes(json_t *schema, const struct field *field);
 void schema_add_amount(json_t *schema, const struct field *field);
 void schema_add_quantity(json_t *schema);
+void schema_add_quantity_within(json_t *schema, const struct field *field);
 
 /* The rules of a record: which fields go together, and the table's checks. */
 void schema_add_record_rules(json_t *schema, const struct record *record);

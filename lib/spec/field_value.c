@@ -359,6 +359,7 @@ void field_parse_value(const struct field *field, json_t *value, void *target,
     case FIELD_STRING_MAP:
     case FIELD_NUMBER_MAP:
     case FIELD_QUANTITY_MAP:
+    case FIELD_QUANTITY:
     case FIELD_AMOUNT:
     case FIELD_OBJECT:
     case FIELD_OBJECTS:

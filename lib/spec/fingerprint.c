@@ -138,10 +138,12 @@ static const struct owned deployment_paths[] = {
 
 static const struct owned autoscaler_paths[] = {
     EVERY_CHILD,
+    OWNS,
     {.path = "spec scaleTargetRef"},
     {.path = "spec minReplicas"},
     {.path = "spec maxReplicas"},
     {.path = "spec metrics"},
+    {.path = "spec behavior", .name = "behavior"},
     {NULL, NULL, false},
 };
 

@@ -1,5 +1,6 @@
 """DpuServices for tests: the programs that read them, many different ones, and their children."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -134,12 +135,25 @@ EVERYTHING = {
         "imagePullSecrets": [{"name": "a"}, {"name": "b"}],
         "runtimeClassName": "kata",
     },
-    "autoscaling": {"engine": "hpa", "minReplicas": 2, "maxReplicas": 10, "targetCPUUtilization": 60},
+    "autoscaling": {
+        "engine": "hpa",
+        "minReplicas": 2,
+        "maxReplicas": 10,
+        "targetCPUUtilization": 60,
+        "metrics": [
+            {"signal": "cpu", "averageUtilization": 60},
+            {"signal": "requestsPerSecond", "averageValue": "0.1k"},
+            {"signal": "queueOccupancy", "averageUtilization": 50},
+        ],
+        "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}]}},
+    },
     "disruptionBudget": {"minAvailable": "50%"},
 }
 
 
-NODE_PORTS = iter(range(31500, 32700))
+# First those that the API server gives to nobody who does not ask for one as long as it has others
+# ("Avoiding collisions in NodePort Services"): 30000 to 30085, of which examples want the lowest.
+NODE_PORTS = itertools.chain(range(30010, 30086), range(31500, 32700))
 
 
 def everything(name, **changes):

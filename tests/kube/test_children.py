@@ -145,6 +145,7 @@ DRIFT = [
     ("HorizontalPodAutoscaler", {"spec": {"maxReplicas": 11}}),
     ("HorizontalPodAutoscaler", {"spec": {"scaleTargetRef": {"name": "other"}}}),
     ("HorizontalPodAutoscaler", replace("/spec/metrics/0/resource/target/averageUtilization", 61)),
+    ("HorizontalPodAutoscaler", {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 1}}}}),
     ("PodDisruptionBudget", {"spec": {"minAvailable": 1}}),
     ("PodDisruptionBudget", {"spec": {"minAvailable": None, "maxUnavailable": 1}}),
     ("PodDisruptionBudget", {"spec": {"selector": {"matchLabels": {"more": "yes"}}}}),
@@ -174,7 +175,7 @@ FOREIGN = [
     ("Deployment", agent(terminationMessagePolicy="FallbackToLogsOnError")),
     ("Deployment", agent(readinessProbe={"initialDelaySeconds": 1})),
     ("Deployment", pod(dnsPolicy="Default")),
-    ("HorizontalPodAutoscaler", {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 1}}}}),
+    ("HorizontalPodAutoscaler", {"metadata": {"labels": {"more": "yes"}}}),
     ("PodDisruptionBudget", {"spec": {"unhealthyPodEvictionPolicy": "AlwaysAllow"}}),
 ]  # fmt: skip
 

@@ -77,6 +77,17 @@ ACCEPTED = [
     {"workload": {"internalService": {"loader": {"sleepStress": {"sleepTime": value}}}}}
     for value in (0, 0.01, 3600, "0", "10ms", ".5s", "1h")
 ] + [
+    {"autoscaling": {"maxReplicas": 3, "metrics": [{"signal": "inFlight", "averageValue": value}]}}
+    for value in (5, "5", "1500m", "2k", "0.001")
+] + [
+    {
+        "autoscaling": {
+            "maxReplicas": 3,
+            "metrics": [{"signal": "dpuUtilization", "averageUtilization": 50}],
+            "behavior": {"scaleDown": {"tolerance": 0, "selectPolicy": "Disabled"}},
+            "panic": {"stableWindowSeconds": 0},
+        }
+    },
     {"limits": {"frameBytes": 4096}},
     {"limits": {"frameBytes": "4Ki", "arenaBytes": "1Gi"}},
     {"limits": {"drainTimeout": "0"}},

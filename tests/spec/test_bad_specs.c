@@ -348,9 +348,38 @@ static const struct bad bad_specs[] = {
      "    imagePullSecrets: [{}]\n",
      "app.yaml:7: s0: spec.podTemplate.imagePullSecrets[0].name: missing; give an object's name "
      "(lower-case letters, digits, - and .), such as my-name"},
-    {"  resources: {limits: {cpu: 1}}\n"
-     "  autoscaling: {engine: builtin, maxReplicas: 2}\n",
-     "app.yaml:7: s0: spec.autoscaling.engine: builtin is not available in this version; give hpa"},
+    {"  autoscaling: {maxReplicas: 2, metrics: [{signal: rps, averageValue: 5}]}\n",
+     "app.yaml:6: s0: spec.autoscaling.metrics[0].signal: \"rps\" is not known here; give "
+     "requestsPerSecond, inFlight, queueOccupancy, cpu or dpuUtilization"},
+    {"  autoscaling: {maxReplicas: 2, metrics: [{signal: inFlight, averageUtilization: 5}]}\n",
+     "app.yaml:6: s0: spec.autoscaling.metrics[0]: inFlight is a number, not a part of something; "
+     "give averageValue"},
+    {"  autoscaling: {maxReplicas: 2, metrics: [{signal: queueOccupancy, averageValue: 5}]}\n",
+     "app.yaml:6: s0: spec.autoscaling.metrics[0]: queueOccupancy is a part of a whole; give "
+     "averageUtilization"},
+    {"  autoscaling: {maxReplicas: 2, metrics: [{signal: inFlight}]}\n",
+     "app.yaml:6: s0: spec.autoscaling.metrics[0]: none given; give exactly one of averageValue, "
+     "averageUtilization"},
+    {"  autoscaling: {maxReplicas: 2, metrics: [{signal: inFlight, averageValue: -5}]}\n",
+     "app.yaml:6: s0: spec.autoscaling.metrics[0].averageValue: \"-5\" is negative; write a "
+     "number and an optional unit, such as 100m, 0.5, 64Mi or 1G"},
+    {"  autoscaling: {maxReplicas: 2, metrics: [{signal: inFlight, averageValue: 0}]}\n",
+     "app.yaml:6: s0: spec.autoscaling.metrics[0].averageValue: 0 is below 0.001; give 0.001 to "
+     "1000000000"},
+    {"  autoscaling: {maxReplicas: 2, metrics: []}\n",
+     "app.yaml:6: s0: spec.autoscaling.metrics: empty; give at least 1, or remove it"},
+    {"  autoscaling: {engine: hpa, maxReplicas: 2, metrics: [{signal: inFlight, averageValue: "
+     "5}],\n"
+     "    behavior: {scaleDown: {tolerance: 0.2}}}\n",
+     "app.yaml:7: s0: spec.autoscaling.behavior.scaleDown.tolerance: a HorizontalPodAutoscaler "
+     "keeps none unless a feature gate of the cluster is on; remove it, or use engine builtin"},
+    {"  autoscaling: {engine: hpa, maxReplicas: 2, metrics: [{signal: inFlight, averageValue: "
+     "5}],\n"
+     "    panic: {}}\n",
+     "app.yaml:7: s0: spec.autoscaling.panic: only with engine builtin; here it is hpa"},
+    {"  autoscaling: {maxReplicas: 2, minReplicas: 0, metrics: [{signal: inFlight, averageValue: "
+     "5}]}\n",
+     "app.yaml:6: s0: spec.autoscaling.minReplicas: 0 is below 1; give 1 to 1000"},
     {"  resources: {limits: {cpu: 1}}\n"
      "  autoscaling: {engine: hpa}\n",
      "app.yaml:7: s0: spec.autoscaling.maxReplicas: missing; give a value such as 10"},

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "doc/document.h"
 #include "spec/agent_config.h"
 #include "spec/children.h"
@@ -243,6 +244,88 @@ Test(children, where_asked)
     spec_children(plain, &few);
     cr_assert_null(few.objects[CHILD_AUTOSCALER]);
     cr_assert_null(few.objects[CHILD_DISRUPTION_BUDGET]);
+}
+
+/* Every signal as a metric of a HorizontalPodAutoscaler, and behaviour written out in full. */
+Test(children, autoscaler_metrics_and_behavior)
+{
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  resources: {requests: {cpu: 1}}\n"
+              "  autoscaling:\n"
+              "    engine: hpa\n"
+              "    maxReplicas: 5\n"
+              "    metrics:\n"
+              "    - {signal: requestsPerSecond, averageValue: 0.5k}\n"
+              "    - {signal: inFlight, averageValue: 2}\n"
+              "    - {signal: cpu, averageUtilization: 60}\n"
+              "    - {signal: cpu, averageValue: '0.5'}\n"
+              "    - {signal: queueOccupancy, averageUtilization: 20}\n"
+              "    - {signal: dpuUtilization, averageUtilization: 75}\n"
+              "    behavior:\n"
+              "      scaleUp: {policies: [{type: Pods, value: 2, periodSeconds: 30}]}\n"
+              "      scaleDown: {stabilizationWindowSeconds: 60, selectPolicy: Disabled}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+
+    const json_t *autoscaler = children.objects[CHILD_AUTOSCALER];
+    expect(autoscaler, "metadata/annotations", "{'dpumesh.io/owns': 'behavior'}");
+    expect(autoscaler, "spec/metrics",
+           "[{'type': 'Pods', 'pods': {'metric': {'name': 'dpumesh_requests_per_second'},"
+           " 'target': {'type': 'AverageValue', 'averageValue': '500'}}},"
+           "{'type': 'Pods', 'pods': {'metric': {'name': 'dpumesh_requests_in_flight'},"
+           " 'target': {'type': 'AverageValue', 'averageValue': '2'}}},"
+           "{'type': 'Resource', 'resource': {'name': 'cpu',"
+           " 'target': {'type': 'Utilization', 'averageUtilization': 60}}},"
+           "{'type': 'Resource', 'resource': {'name': 'cpu',"
+           " 'target': {'type': 'AverageValue', 'averageValue': '500m'}}},"
+           "{'type': 'Pods', 'pods': {'metric': {'name': 'dpumesh_queue_occupancy'},"
+           " 'target': {'type': 'AverageValue', 'averageValue': '200m'}}},"
+           "{'type': 'Pods', 'pods': {'metric': {'name': 'dpumesh_dpu_utilization'},"
+           " 'target': {'type': 'AverageValue', 'averageValue': '750m'}}}]");
+    expect(autoscaler, "spec/behavior",
+           "{'scaleUp': {'stabilizationWindowSeconds': 0, 'selectPolicy': 'Max',"
+           " 'policies': [{'type': 'Pods', 'value': 2, 'periodSeconds': 30}]},"
+           " 'scaleDown': {'stabilizationWindowSeconds': 60, 'selectPolicy': 'Disabled',"
+           " 'policies': [{'type': 'Percent', 'value': 100, 'periodSeconds': 15}]}}");
+}
+
+/* Behaviour that we did not ask for is not ours; what we asked for is. */
+Test(children, autoscaler_behavior_owned_where_asked)
+{
+    static const char *const behaviors[] = {"", "    behavior: {scaleUp: {selectPolicy: Min}}\n"};
+    for (size_t i = 0; i < 2; i++) {
+        cleanup_free char *text = xasprintf("  resources: {requests: {cpu: 1}}\n"
+                                            "  autoscaling:\n"
+                                            "    engine: hpa\n"
+                                            "    maxReplicas: 5\n"
+                                            "%s",
+                                            behaviors[i]);
+        cleanup_dpuservice struct dpuservice *service = parse(text);
+        cleanup_children struct children children = CHILDREN_INIT;
+        spec_children(service, &children);
+        json_t *autoscaler = children.objects[CHILD_AUTOSCALER];
+        uint64_t before = spec_child_fingerprint(CHILD_AUTOSCALER, autoscaler);
+        json_object_set_new(json_object_get(autoscaler, "spec"), "behavior",
+                            json_pack("{s:{s:i}}", "scaleUp", "stabilizationWindowSeconds", 1));
+        uint64_t after = spec_child_fingerprint(CHILD_AUTOSCALER, autoscaler);
+        cr_assert_eq(before == after, i == 0);
+    }
+}
+
+/* The builtin autoscaler is the operator itself: nothing is made, and bounds hold from the start.
+ */
+Test(children, builtin_makes_no_autoscaler)
+{
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  autoscaling: {minReplicas: 2, maxReplicas: 5,\n"
+              "                metrics: [{signal: inFlight, averageValue: 2}]}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+    cr_assert_null(children.objects[CHILD_AUTOSCALER]);
+    expect(children.objects[CHILD_DEPLOYMENT], "spec/replicas", "2");
+    cr_assert_eq(service->autoscaling.down.window_s, 300);
+    cr_assert_eq(service->autoscaling.panic.stable_window_s, 60);
+    cr_assert_eq(service->autoscaling.panic.threshold_percent, 200);
 }
 
 Test(children, identities)

@@ -64,7 +64,7 @@ Test(crd, what_a_row_says)
     expect(property(property(property(spec, "datapath"), "queues"), "ingressSubmission"), "enum",
            "[16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536]");
     expect(property(property(spec, "limits"), "frameBytes"), "x-kubernetes-int-or-string", "true");
-    expect(property(spec, "autoscaling"), "required", "[\"engine\", \"maxReplicas\"]");
+    expect(property(spec, "autoscaling"), "required", "[\"maxReplicas\"]");
     cr_assert_null(json_object_get(property(spec, "autoscaling"), "default"));
     expect(property(property(spec, "podTemplate"), "affinity"),
            "x-kubernetes-preserve-unknown-fields", "true");
