@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kube/config.h"
+#include "operator/autoscaler.h"
 #include "operator/program.h"
 
 /* Of SIGTERM: when calls that still run are cut off, and when the process ends whatever it is at.
@@ -76,7 +77,8 @@ static void end_work(struct program *p)
     pthread_t canceller;
     alarm(END_WITHIN_S); /* SIGALRM ends a process that can't end itself */
     bool watched = pthread_create(&canceller, NULL, cancel_late, p) == 0;
-    kube_controller_stop(p->controller);
+    kube_controller_stop(p->controller); /* no reconcile asks the autoscaler any more */
+    autoscaler_stop(STEAL_POINTER(p->operator.autoscaler));
     kube_events_stop(STEAL_POINTER(p->operator.events));
     pthread_mutex_lock(&p->gate);
     p->stopped = true;
@@ -91,6 +93,9 @@ static void release(struct program *p)
 {
     server_stop(p->server);
     server_stop(p->health_server);
+    if (p->controller)
+        kube_controller_stop(p->controller);
+    autoscaler_stop(p->operator.autoscaler);
     kube_controller_free(p->controller);
     kube_events_stop(p->operator.events);
     kube_client_free(p->lease_client);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "kube/time.h"
+#include "operator/autoscaler.h"
 #include "operator/child.h"
 #include "operator/status.h"
 
@@ -91,9 +92,32 @@ static void tell(const struct visit *v, const json_t *old, const json_t *status)
                    status_message(status, "Ready"));
 }
 
+/* What its autoscaler says of itself, into input; view owns the text of ours. */
+static void add_scaling(const struct visit *v, struct status_input *input,
+                        struct autoscaler_view *view)
+{
+    const struct autoscaling_settings *asked = v->service ? &v->service->autoscaling : NULL;
+    const struct child_view *hpa = &v->views[CHILD_AUTOSCALER];
+    struct autoscaler *builtin = v->operator->autoscaler;
+    if (!asked || !asked->given) {
+        input->scaling_reason = asked ? "" : NULL;
+    } else if (asked->engine == AUTOSCALING_HPA) {
+        if (!v->present[CHILD_AUTOSCALER] || !*hpa->reason)
+            return;
+        input->scaling_reason = hpa->reason;
+        input->scaling_message = hpa->message;
+        input->scaling_active = hpa->active;
+    } else if (builtin && autoscaler_view(builtin, v->namespace, v->name, v->id.uid, view)) {
+        input->scaling_reason = view->reason;
+        input->scaling_message = view->message;
+        input->scaling_active = view->active;
+    }
+}
+
 /* The status as it should be; owned by the caller. */
 static json_t *make_status(struct visit *v)
 {
+    struct autoscaler_view view = {.message = NULL};
     struct pod_search search = {.visit = v, .view = {.cause = ""}};
     struct status_input input = {
         .service = v->service,
@@ -115,7 +139,10 @@ static json_t *make_status(struct visit *v)
     input.pod_message = message;
     input.pods_failing = search.failing;
     input.pod_ended = search.view.ended;
-    return status_make(&input, v->status, kube_time_now_ns());
+    add_scaling(v, &input, &view);
+    json_t *status = status_make(&input, v->status, kube_time_now_ns());
+    free(view.message);
+    return status;
 }
 
 /* Remembers what was written, unless the store has it already. */

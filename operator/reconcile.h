@@ -17,11 +17,13 @@
 #include "operator/written.h"
 
 /* What a reconcile works with; all of it is the caller's and outlives the controller. */
+struct autoscaler;
 struct operator
 {
     struct kube_client *client;
-    struct kube_events *events; /* NULL: none are recorded */
-    struct kube_lease *lease;   /* NULL: no election, we always lead */
+    struct kube_events *events;    /* NULL: none are recorded */
+    struct kube_lease *lease;      /* NULL: no election, we always lead */
+    struct autoscaler *autoscaler; /* NULL: none runs (yet) */
     atomic_bool standby; /* somebody else may lead: what is dropped now is looked at when we do */
     atomic_uint visits;  /* reconciles begun; wraps */
     struct written *written;

@@ -71,6 +71,15 @@ static const struct option_entry entries[] = {
     {0, "backoff-most", OPTION_TO_DURATION(struct operator_settings, backoff_most_ns),
      .argument = "TIME", .fallback = "2m", .min = NS_PER_MS, .max = 24 * 3600 * NS_PER_S,
      .help = "The longest such pause."},
+    {0, "autoscale-interval", OPTION_TO_DURATION(struct operator_settings, autoscale_interval_ns),
+     .argument = "TIME", .fallback = "5s", .min = 100 * NS_PER_MS, .max = 3600 * NS_PER_S,
+     .help = "How often the agents of a DpuService with autoscaling.engine builtin are asked, and "
+             "its number of replicas is decided."},
+    {0, "scrape-timeout", OPTION_TO_DURATION(struct operator_settings, scrape_timeout_ns),
+     .argument = "TIME", .fallback = "2s", .min = 10 * NS_PER_MS, .max = 600 * NS_PER_S,
+     .help = "An agent whose metrics did not come in so long counts as unknown."},
+    {0, "scrape-connections", OPTION_TO_UNSIGNED(struct operator_settings, scrape_connections),
+     .argument = "N", .fallback = "16", .min = 1, .max = 256, .help = "Agents asked at once."},
     {0, "metrics-address", OPTION_TO_STRING(struct operator_settings, metrics_address),
      .argument = "ADDRESS", .fallback = ":9090",
      .help = "Where /metrics, /config and the health pages are, as 127.0.0.1:9090."},
@@ -337,6 +346,9 @@ int operator_settings_print(const struct operator_settings *s, struct buffer *ou
     json_object_set_new(all, "backoff-most", duration(s->backoff_most_ns));
     json_object_set_new(all, "log-level", json_string(log_level_names[s->log_level]));
     json_object_set_new(all, "log-format", json_string(log_format_names[s->log_format]));
+    json_object_set_new(all, "autoscale-interval", duration(s->autoscale_interval_ns));
+    json_object_set_new(all, "scrape-timeout", duration(s->scrape_timeout_ns));
+    json_object_set_new(all, "scrape-connections", json_integer(s->scrape_connections));
     json_object_set_new(all, "metrics-address", text_or_null(s->metrics_address));
     json_object_set_new(all, "health-address", text_or_null(s->health_address));
     json_object_set_new(all, "paged-lists", json_boolean(s->paged_lists));

@@ -30,6 +30,8 @@ struct operator_settings {
     uint64_t request_timeout_ns, watch_timeout_ns, watch_idle_ns;
     uint64_t backoff_first_ns, backoff_most_ns;
     unsigned log_level, log_format;
+    uint64_t autoscale_interval_ns, scrape_timeout_ns;
+    unsigned scrape_connections;
     const char *metrics_address, *health_address;
     bool paged_lists, http2;
     char **made; /* private: what the file's values became */

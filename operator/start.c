@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kube/config.h"
+#include "operator/autoscaler.h"
 #include "operator/program.h"
 
 /* Events that may wait, some 300 bytes each: a burst's wait until its children are made. */
@@ -250,12 +251,21 @@ static int make_events(struct program *p, struct error **err)
     return kube_events_start(p->operator.client, &options, &p->operator.events, err);
 }
 
+static int make_autoscaler(struct program *p, struct error **err)
+{
+    struct autoscaler_options options = {.operator= & p->operator,
+                                         .controller = p->controller,
+                                         .metrics = p->metrics,
+                                         .interval_ns = p->settings.autoscale_interval_ns,
+                                         .page_timeout_ns = p->settings.scrape_timeout_ns,
+                                         .connections = p->settings.scrape_connections};
+    return autoscaler_start(&options, &p->operator.autoscaler, err);
+}
+
 static int make_lease(struct program *p, struct error **err)
 {
-    if (p->settings.no_leader_election) {
-        begin_work(p);
+    if (p->settings.no_leader_election)
         return 0;
-    }
     struct kube_lease_options options = lease_options(p);
     return kube_lease_start(p->lease_client, &options, &p->operator.lease, err);
 }
@@ -280,6 +290,12 @@ int program_start(struct program *p, struct error **err)
         ret = make_events(p, err);
     if (ret == 0)
         ret = make_lease(p, err);
+    /* After the lease, without which it would think that it leads; nobody works yet, because who
+     * comes to lead waits at the gate. */
+    if (ret == 0)
+        ret = make_autoscaler(p, err);
+    if (ret == 0 && s->no_leader_election)
+        begin_work(p);
     if (ret == 0)
         log_info("started", LOG_STR("version", DPUMESH_VERSION),
                  LOG_STR("cluster", p->config->server), LOG_STR("as", p->config->source),

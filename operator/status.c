@@ -180,7 +180,8 @@ static void put_condition(json_t *conditions, const json_t *old, const char *typ
 }
 
 /* All that we ever write, in no order. */
-static const char *const our_conditions[] = {"Ready", "Reconciling", "Stalled", "Scaling"};
+static const char *const our_conditions[] = {"Ready", "Reconciling", "Stalled", "Scaling",
+                                             "Autoscaling"};
 static const char *const our_members[] = {"observedGeneration", "replicas",    "readyReplicas",
                                           "desiredReplicas",    "ready",       "selector",
                                           "endpoint",           "latencyAsked"};
@@ -222,6 +223,13 @@ static json_t *make_conditions(const struct status_input *in, const json_t *old,
             xasprintf("%s scales the Deployment itself; spec.replicas is not applied", scaler);
         put_condition(conditions, old, "Scaling", true, "ScaledByOthers", message, in->generation,
                       now);
+    }
+    if (in->scaling_reason && *in->scaling_reason) {
+        cleanup_free char *message = clean(in->scaling_message);
+        put_condition(conditions, old, "Autoscaling", in->scaling_active, in->scaling_reason,
+                      message, in->generation, now);
+    } else if (!in->scaling_reason && condition_of(old, "Autoscaling")) {
+        json_array_append_new(conditions, json_deep_copy(condition_of(old, "Autoscaling")));
     }
     return conditions;
 }

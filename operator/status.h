@@ -32,6 +32,10 @@ struct status_input {
     const char *pod_message;                /* "pod s0-dpu-x: ..." */
     unsigned pods_failing;                  /* how many do not run */
     bool pod_ended;                         /* that pod is over, and another takes its place */
+    const char *scaling_reason;             /* of Autoscaling; NULL: not known now, as it was; "":
+                                               nobody is to scale it, no such condition */
+    const char *scaling_message;
+    bool scaling_active; /* somebody decides, and can */
     const char *namespace, *name;
 };
 

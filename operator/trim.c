@@ -116,6 +116,16 @@ bool trim_key_self(void *context, const struct kube_object *object, struct buffe
     return buffer_printf(ret_key, "%s/%s", object->namespace, object->name) == 0;
 }
 
+/* Those that the operator scales itself are looked at every few seconds, and may be few of many. */
+static void index_dpuservice(void *context, const json_t *object,
+                             const char *keys[KUBE_INDEXES_MAX])
+{
+    const json_t *scaling = json_object_get(json_object_get(object, "spec"), "autoscaling");
+    (void)context;
+    if (scaling && strcmp(trim_text(scaling, "engine"), "hpa") != 0)
+        keys[0] = TRIM_AUTOSCALED;
+}
+
 /* ---- pods ---- */
 
 /* Why the container waits or ended badly: *ret_message is set beside it. "" when nothing is wrong.
@@ -167,8 +177,9 @@ static const char *pod_cause(const json_t *status, const char **ret_message)
 }
 
 enum {
-    POD_FLAGS = 3, /* ready, deleting, ended */
-    POD_TEXTS = 4  /* service, cause, message, template_hash */
+    POD_FLAGS = 4,       /* ready, deleting, ended, running */
+    POD_TEXTS = 5,       /* service, cause, message, template_hash, address */
+    POD_ADDRESS_MAX = 63 /* bytes: IPv6 with a zone has fewer */
 };
 
 static int trim_pod(void *context, const json_t *object, struct buffer *out)
@@ -179,7 +190,8 @@ static int trim_pod(void *context, const json_t *object, struct buffer *out)
     const char flags[POD_FLAGS] = {
         strcmp(trim_text(ready, "status"), "True") == 0,
         json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL,
-        strcmp(trim_text(status, "phase"), "Failed") == 0};
+        strcmp(trim_text(status, "phase"), "Failed") == 0,
+        strcmp(trim_text(status, "phase"), "Running") == 0};
     (void)context;
     int full = buffer_append(out, flags, sizeof flags);
     if (full == 0)
@@ -188,22 +200,26 @@ static int trim_pod(void *context, const json_t *object, struct buffer *out)
         full = trim_put_text(out, cause, 63);
     if (full == 0)
         full = trim_put_text(out, message, TRIM_MESSAGE_MAX);
-    return full == 0 ? trim_put_text(out, label_of(object, "pod-template-hash"), TRIM_LABEL_MAX - 1)
-                     : full;
+    if (full == 0)
+        full = trim_put_text(out, label_of(object, "pod-template-hash"), TRIM_LABEL_MAX - 1);
+    return full == 0 ? trim_put_text(out, trim_text(status, "podIP"), POD_ADDRESS_MAX) : full;
 }
 
 void pod_view_read(const struct kube_object *object, struct pod_view *ret_view)
 {
-    *ret_view = (struct pod_view){.service = "", .cause = "", .message = "", .template_hash = ""};
+    *ret_view = (struct pod_view){
+        .service = "", .cause = "", .message = "", .template_hash = "", .address = ""};
     if (object->data_length < POD_FLAGS + POD_TEXTS)
         return;
     ret_view->ready = object->data[0];
     ret_view->deleting = object->data[1];
     ret_view->ended = object->data[2];
+    ret_view->running = object->data[3];
     ret_view->service = object->data + POD_FLAGS;
     ret_view->cause = trim_next_text(ret_view->service);
     ret_view->message = trim_next_text(ret_view->cause);
     ret_view->template_hash = trim_next_text(ret_view->message);
+    ret_view->address = trim_next_text(ret_view->template_hash);
 }
 
 bool trim_key_pod(void *context, const struct kube_object *object, struct buffer *ret_key)
@@ -236,6 +252,7 @@ void trim_store_options(enum operator_source source, struct kube_store_options *
 {
     static enum child_kind kinds[CHILD_KINDS];
     *ret_options = (struct kube_store_options){.transform = trim_dpuservice,
+                                               .index = index_dpuservice,
                                                .data_bytes = DPUSERVICE_BYTES_MAX};
     if (source == SOURCE_PODS) {
         ret_options->transform = trim_pod;
@@ -244,6 +261,7 @@ void trim_store_options(enum operator_source source, struct kube_store_options *
         unsigned kind = (unsigned)source - SOURCE_CHILDREN;
         kinds[kind] = (enum child_kind)kind;
         ret_options->transform = trim_child;
+        ret_options->index = NULL;
         ret_options->context = &kinds[kind];
     }
 }

@@ -24,6 +24,9 @@ enum operator_source {
 /* Under which name the operator applies fields. */
 #define OPERATOR_MANAGER "dpumesh-operator"
 
+/* The key of DpuServices that the operator scales itself, in index 0 of their store. */
+#define TRIM_AUTOSCALED "builtin"
+
 /* The digest under which an object's uid is compared. */
 uint64_t trim_uid(const char *uid);
 
@@ -52,7 +55,10 @@ struct child_view {
     const char *template_hash; /* the label of pods of the current version; "": not known */
     bool late;                 /* Progressing is False: the progress deadline passed */
     bool replica_failure;      /* ReplicaFailure is True: pods can't be made */
-    const char *message;       /* of those two */
+    /* HorizontalPodAutoscaler: */
+    bool active;         /* it has figures, and can scale */
+    const char *reason;  /* of that; "": it has not said yet */
+    const char *message; /* of late or replica_failure; of an HPA's reason */
 };
 
 /* Reads what trim_child() wrote. */
@@ -65,12 +71,14 @@ void child_view_of(enum child_kind kind, const json_t *object, struct buffer *sc
 /* A pod as it was kept; texts point into the object. */
 struct pod_view {
     bool ready, deleting;
+    bool running;        /* its phase is Running */
     bool ended;          /* its phase is Failed: another takes its place */
     const char *service; /* its DpuService */
     const char *cause; /* why it does not run: "ImagePullBackOff", "Unschedulable"; "" when nothing
                           is wrong */
     const char *message;       /* what is known of the cause */
     const char *template_hash; /* of the version that it is of; "": it does not say */
+    const char *address;       /* status.podIP; "": none yet */
 };
 void pod_view_read(const struct kube_object *object, struct pod_view *ret_view);
 

@@ -5,7 +5,7 @@
 #include "operator/trim_private.h"
 
 enum {
-    CHILD_TEXTS = 5,     /* service, owner_text, scaler, template_hash, message */
+    CHILD_TEXTS = 6,     /* service, owner_text, scaler, template_hash, message, reason */
     TRIM_NAME_MAX = 253, /* bytes of an object's name, or a manager's */
 };
 
@@ -15,7 +15,7 @@ struct child_record {
     int64_t generation, observed_generation;
     uint32_t wanted, replicas, updated, ready, available;
     uint32_t node_ports[2];
-    uint8_t applied, deleting, late, replica_failure;
+    uint8_t applied, deleting, late, replica_failure, active;
 };
 
 /* The controller among the owners, or NULL. */
@@ -114,6 +114,20 @@ static const char *read_deployment(const json_t *object, struct child_record *re
                                    : "";
 }
 
+/* What a HorizontalPodAutoscaler says of itself: whether it can scale, or else whether it has
+ * figures. Its message, "" without one. */
+static const char *read_autoscaler(const json_t *object, struct child_record *record,
+                                   const char **ret_reason)
+{
+    const json_t *status = json_object_get(object, "status");
+    const json_t *able = trim_condition(status, "AbleToScale");
+    const json_t *active = trim_condition(status, "ScalingActive");
+    const json_t *says = strcmp(trim_text(able, "status"), "False") == 0 ? able : active;
+    record->active = strcmp(trim_text(says, "status"), "True") == 0;
+    *ret_reason = trim_text(says, "reason");
+    return trim_text(says, "message");
+}
+
 static void read_service(const json_t *object, struct child_record *record)
 {
     size_t i;
@@ -145,7 +159,7 @@ int trim_child(void *context, const json_t *object, struct buffer *out)
     const char *name = trim_text(json_object_get(object, "metadata"), "name");
     const json_t *owner = controller_of(object);
     struct child_record record;
-    const char *message = "", *scaler = "", *hash = "";
+    const char *message = "", *scaler = "", *hash = "", *reason = "";
     size_t hash_length = 0;
     read_record(kind, object, owner, &record);
     if (kind == CHILD_DEPLOYMENT) {
@@ -154,6 +168,8 @@ int trim_child(void *context, const json_t *object, struct buffer *out)
         hash = current_hash(object, &hash_length);
     } else if (kind == CHILD_SERVICE) {
         read_service(object, &record);
+    } else if (kind == CHILD_AUTOSCALER) {
+        message = read_autoscaler(object, &record, &reason);
     }
     cleanup_free char *owner_text =
         owner ? xasprintf("%s %s", trim_text(owner, "kind"), trim_text(owner, "name"))
@@ -167,14 +183,20 @@ int trim_child(void *context, const json_t *object, struct buffer *out)
         full = trim_put_text(out, scaler, TRIM_NAME_MAX);
     if (full == 0)
         full = trim_put_text(out, hash, hash_length < TRIM_LABEL_MAX ? hash_length : 0);
-    return full == 0 ? trim_put_text(out, message, TRIM_MESSAGE_MAX) : full;
+    if (full == 0)
+        full = trim_put_text(out, message, TRIM_MESSAGE_MAX);
+    return full == 0 ? trim_put_text(out, reason, TRIM_LABEL_MAX - 1) : full;
 }
 
 void child_view_read(const struct kube_object *object, struct child_view *ret_view)
 {
     struct child_record record;
-    *ret_view = (struct child_view){
-        .service = "", .owner_text = "", .scaler = "", .template_hash = "", .message = ""};
+    *ret_view = (struct child_view){.service = "",
+                                    .owner_text = "",
+                                    .scaler = "",
+                                    .template_hash = "",
+                                    .message = "",
+                                    .reason = ""};
     if (object->data_length < sizeof record + CHILD_TEXTS)
         return;
     memcpy(&record, object->data, sizeof record);
@@ -193,12 +215,14 @@ void child_view_read(const struct kube_object *object, struct child_view *ret_vi
         .available = record.available,
         .late = record.late,
         .replica_failure = record.replica_failure,
+        .active = record.active,
     };
     ret_view->service = object->data + sizeof record;
     ret_view->owner_text = trim_next_text(ret_view->service);
     ret_view->scaler = trim_next_text(ret_view->owner_text);
     ret_view->template_hash = trim_next_text(ret_view->scaler);
     ret_view->message = trim_next_text(ret_view->template_hash);
+    ret_view->reason = trim_next_text(ret_view->message);
 }
 
 void child_view_of(enum child_kind kind, const json_t *object, struct buffer *scratch,

@@ -1,6 +1,6 @@
 /*
- * What the threads of this room have in common: they take no signals (those are the program's main
- * thread's business), and they sleep on the monotonic clock until an instant or a word from others.
+ * What threads have in common: they take no signals (those are the program's main thread's
+ * business), and they sleep on the monotonic clock until an instant or a word from others.
  *
  *     kube_bell_init(&bell);
  *     kube_bell_lock(&bell);
@@ -8,7 +8,7 @@
  *         kube_bell_wait(&bell, deadline_ns);      unlocked while it sleeps; may wake for nothing
  *     kube_bell_unlock(&bell);
  *
- * Private to lib/kube.
+ * For the threads of this room, and of the programs on it.
  */
 #ifndef DPUMESH_KUBE_THREAD_H
 #define DPUMESH_KUBE_THREAD_H

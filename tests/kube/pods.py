@@ -58,10 +58,15 @@ def is_ready(pod):
     return any(c["type"] == "Ready" and c["status"] == "True" for c in states)
 
 
-def make_ready(client, pod):
-    """Running, each container ready, with an address of its own (which EndpointSlices want)."""
+def an_address():
+    """One that no other pod has, and that nobody answers on."""
     number = next(ADDRESSES)
-    address = f"10.244.{number // 250 % 250}.{number % 250 + 1}"
+    return f"10.244.{number // 250 % 250}.{number % 250 + 1}"
+
+
+def make_ready(client, pod, address=None):
+    """Running, each container ready, with an address (which EndpointSlices want), else one of its own."""
+    address = address or an_address()
     status = {
         "phase": "Running",
         "startTime": now(),
@@ -123,12 +128,14 @@ def mark_ready(client, namespace, selector="", count=None, timeout=30.0):
 
 class Kubelet:
     """Makes every pod ready when it appears, in one namespace or all, from a thread of its own, until
-    the context is left. only: a function of a pod that says whether it shall become ready."""
+    the context is left. only: a function of a pod that says whether it shall become ready; address: one
+    that gives it an address."""
 
-    def __init__(self, client, namespace=None, only=None):
+    def __init__(self, client, namespace=None, only=None, address=None):
         self.client = client
         self.path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
         self.only = only or (lambda pod: True)
+        self.address = address or (lambda pod: None)
         self.count = 0
         self.error = None
         self.ending = threading.Event()
@@ -174,7 +181,7 @@ class Kubelet:
         if is_ready(pod) or "deletionTimestamp" in pod["metadata"] or not self.only(pod):
             return
         try:
-            make_ready(self.client, pod)
+            make_ready(self.client, pod, self.address(pod))
             self.count += 1
         except ApiError as error:
             if error.status != 404:

@@ -83,6 +83,9 @@ class Case:
             path = system.path(kind, "").rstrip("/")
             system.client.api("POST", path, {"metadata": {"name": name}, **body})
         system.apply(everything("all"))
+        # It is below its bounds, which needs no agents to be seen.
+        bounds = {"minReplicas": 2, "maxReplicas": 3, "metrics": [{"signal": "inFlight", "averageValue": 1}]}
+        system.apply(dpu_service("scaled", autoscaling=bounds))
         self.operator.start()
 
     def look(self):
@@ -97,6 +100,8 @@ class Case:
             line = self.said(msg="lease not renewed")
         elif resource == "dpuservices/status":
             line = self.said(msg="reconcile failed")
+        elif resource == "dpuservices/scale":
+            line = system.condition("scaled", "Autoscaling", "False", reason="FailedUpdateScale")["message"]
         elif resource == "events":
             line = self.said(msg="event not sent")
         else:
