@@ -173,11 +173,11 @@ static struct exposition_text take_word(struct reader *reader)
     return word;
 }
 
-/* Milliseconds: an int64_t, as Go's ParseInt reads it. */
+/* Milliseconds: an int64_t, as Go's ParseInt reads it; word has a byte at least. */
 static bool is_timestamp(struct exposition_text word)
 {
-    bool negative = word.length > 0 && word.data[0] == '-';
-    size_t i = word.length > 0 && (negative || word.data[0] == '+');
+    bool negative = word.data[0] == '-';
+    size_t i = negative || word.data[0] == '+';
     uint64_t value = 0, most = (uint64_t)INT64_MAX + negative;
 
     if (i == word.length)

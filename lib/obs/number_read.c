@@ -65,7 +65,7 @@ int exposition_number(const char *text, size_t length, double *ret_value)
     if (copy[strspn(copy, "+-.0123456789eE")] != '\0')
         return -EINVAL;
     double value = decimal(copy, &end);
-    if (*end != '\0' || end == copy || isinf(value))
+    if (*end != '\0' || isinf(value))
         return -EINVAL;
     *ret_value = value;
     return 0;

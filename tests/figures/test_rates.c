@@ -130,8 +130,10 @@ Test(rates, histograms_that_do_not_go_together_are_unknown)
     other.latency.bound_count = 0;
     agent_rates(&other, &after, NS_PER_S, &r);
     cr_assert_eq(r.latency.bound_count, 0);
-    agent_rates(&after, &other, NS_PER_S, &r);
+    after.latency.bound_count = 0;
+    agent_rates(&before, &after, NS_PER_S, &r);
     cr_assert_eq(r.latency.bound_count, 0);
+    page_load("after", &after);
     other = before;
     other.latency.counts[1] = other.latency.counts[0] = 10000; /* it fell */
     agent_rates(&other, &after, NS_PER_S, &r);

@@ -55,6 +55,7 @@ Test(exposition_read, reads_what_the_format_has)
         {"a{b=\"\xC3\xA4\xF0\x9F\x98\x80\"} 1\n", "a[b=\xC3\xA4\xF0\x9F\x98\x80]=1 "},
         {"a 1 -5\na 1 +5 \na 1 9223372036854775807\na 1 -9223372036854775808\n",
          "a[]=1 a[]=1 a[]=1 a[]=1 "},
+        {"a\t1\t5\t\n", "a[]=1 "},
         {"a NaN\na +Inf\na -Inf\na 1e3\n", "a[]=nan a[]=inf a[]=-inf a[]=1000 "},
         {"# first\na 1\n\n# second\nb 2\n", "a[]=1 b[]=2 "},
     };
