@@ -160,7 +160,10 @@ static uint64_t time_left_ns(const struct run *run)
         return 0;
     if (run->deadline_ns == 0)
         return most_ns;
-    uint64_t left_ns = run->deadline_ns > now_ns ? run->deadline_ns - now_ns : 0;
+    /* Less than curl's clock can tell is nothing. */
+    if (run->deadline_ns < now_ns + NS_PER_MS)
+        return 0;
+    uint64_t left_ns = run->deadline_ns - now_ns;
     return left_ns < most_ns ? left_ns : most_ns;
 }
 

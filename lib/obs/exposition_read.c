@@ -245,11 +245,13 @@ int exposition_read(const char *text, size_t length, exposition_visit *visit, vo
                     struct error **err)
 {
     struct reader reader; /* not zeroed: most of it is never touched */
-    const char *end = text + length;
     int ret = 0;
 
+    if (length == 0)
+        return 0; /* text may be NULL */
     if (length > EXPOSITION_TEXT_MAX)
         return error_make(err, EINVAL, "the page has more than %d bytes", EXPOSITION_TEXT_MAX);
+    const char *end = text + length;
     reader.err = err;
     reader.number = 0;
     for (const char *at = text; at < end && ret == 0; at = reader.end + 1) {

@@ -86,7 +86,7 @@ static void check_page(const char *text, size_t length)
         REQUIRE(text_utf8_valid(error_message(err), strlen(error_message(err))));
         return;
     }
-    if (find_long_line(once.data, once.length))
+    if (once.length > 0 && find_long_line(once.data, once.length))
         return; /* it was just so short enough */
     REQUIRE(exposition_read(once.data, once.length, take, &again, NULL) == 0);
     REQUIRE(once.length == again.length &&

@@ -185,6 +185,7 @@ Test(exposition_read, keeps_its_limits)
     cr_assert_eq(most, EXPOSITION_LABELS_MAX);
     cr_assert_str_eq(error_message(err), "line 1: more than 32 labels");
 
+    cr_assert_eq(exposition_read(NULL, 0, count, &most, NULL), 0);
     cr_assert_eq(exposition_read("", EXPOSITION_TEXT_MAX + 1, count, &most, &err), -EINVAL);
     cr_assert_str_eq(error_message(err), "the page has more than 67108864 bytes");
 }
