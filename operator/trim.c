@@ -122,7 +122,7 @@ static void index_dpuservice(void *context, const json_t *object,
 {
     const json_t *scaling = json_object_get(json_object_get(object, "spec"), "autoscaling");
     (void)context;
-    if (scaling && strcmp(trim_text(scaling, "engine"), "hpa") != 0)
+    if (json_is_object(scaling) && strcmp(trim_text(scaling, "engine"), "hpa") != 0)
         keys[0] = TRIM_AUTOSCALED;
 }
 

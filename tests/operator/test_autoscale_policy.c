@@ -1,5 +1,6 @@
 /* What a DpuService asks for, in the words of lib/scale. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "operator/autoscale_policy.h"
@@ -13,7 +14,7 @@ static struct dpuservice *parse(const char *spec)
                                         "metadata: {name: s0}\nspec:\n%s",
                                         spec);
     struct dpuservice *service = NULL;
-    cr_assert_eq(documents_parse("app.yaml", text, strlen(text), &documents, &problems), 0);
+    cr_assert_eq(documents_parse(text, strlen(text), "app.yaml", &documents, &problems), 0);
     cr_assert_eq(dpuservice_parse(&documents.items[0], &service, &problems), 0, "%s",
                  problems.count ? problems.texts[0] : "");
     return service;
@@ -50,30 +51,31 @@ Test(autoscale_policy, defaults)
     cr_expect_eq(autoscale_cpu_milli(service), 1500, "a limit is the request where there is none");
 }
 
-/* A behavior that names one direction has the other's defaults, as the CRD's schema fills them in. */
+/* A behavior that names one direction has the other's defaults, as the CRD's schema fills them in.
+ */
 Test(autoscale_policy, everything_said)
 {
-    cleanup_dpuservice struct dpuservice *service = parse(
-        "  resources: {requests: {cpu: 250m}, limits: {cpu: 1}}\n"
-        "  autoscaling:\n"
-        "    minReplicas: 2\n"
-        "    maxReplicas: 20\n"
-        "    metrics:\n"
-        "    - {signal: requestsPerSecond, averageValue: 0.5k}\n"
-        "    - {signal: inFlight, averageValue: 2500m}\n"
-        "    - {signal: queueOccupancy, averageUtilization: 30}\n"
-        "    - {signal: cpu, averageValue: 0.2}\n"
-        "    - {signal: cpu, averageUtilization: 70}\n"
-        "    - {signal: dpuUtilization, averageUtilization: 60}\n"
-        "    behavior:\n"
-        "      scaleUp:\n"
-        "        tolerance: 0\n"
-        "        selectPolicy: Min\n"
-        "        stabilizationWindowSeconds: 7\n"
-        "        policies:\n"
-        "        - {type: Percent, value: 50, periodSeconds: 30}\n"
-        "        - {type: Pods, value: 3, periodSeconds: 60}\n"
-        "    panic: {stableWindowSeconds: 0}\n");
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  resources: {requests: {cpu: 250m}, limits: {cpu: 1}}\n"
+              "  autoscaling:\n"
+              "    minReplicas: 2\n"
+              "    maxReplicas: 20\n"
+              "    metrics:\n"
+              "    - {signal: requestsPerSecond, averageValue: 0.5k}\n"
+              "    - {signal: inFlight, averageValue: 2500m}\n"
+              "    - {signal: queueOccupancy, averageUtilization: 30}\n"
+              "    - {signal: cpu, averageValue: 200m}\n"
+              "    - {signal: cpu, averageUtilization: 70}\n"
+              "    - {signal: dpuUtilization, averageUtilization: 60}\n"
+              "    behavior:\n"
+              "      scaleUp:\n"
+              "        tolerance: 0\n"
+              "        selectPolicy: Min\n"
+              "        stabilizationWindowSeconds: 7\n"
+              "        policies:\n"
+              "        - {type: Percent, value: 50, periodSeconds: 30}\n"
+              "        - {type: Pods, value: 3, periodSeconds: 60}\n"
+              "    panic: {stableWindowSeconds: 0}\n");
     static const struct scale_metric metrics[] = {
         {SCALE_REQUESTS_PER_SECOND, SCALE_AVERAGE_VALUE, 500000},
         {SCALE_IN_FLIGHT, SCALE_AVERAGE_VALUE, 2500},

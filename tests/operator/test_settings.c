@@ -118,6 +118,9 @@ static const char whole_file[] = "# the whole of it\n"
                                  "watch-idle: 40s\n"
                                  "backoff-first: 1s\n"
                                  "backoff-most: 10s\n"
+                                 "autoscale-interval: 3s\n"
+                                 "scrape-timeout: 500ms\n"
+                                 "scrape-connections: 4\n"
                                  "metrics-address: 127.0.0.1:1\n"
                                  "health-address: 127.0.0.1:2\n"
                                  "log-level: debug\n"
@@ -135,12 +138,13 @@ Test(settings, file)
     json_auto_t *got = json_loads(buffer_terminate(&shown), 0, NULL);
     json_auto_t *expected = json_pack(
         "{s:[s,s], s:s, s:i, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:s, s:s, s:s, s:s, "
-        "s:s, s:s, s:s, s:s, s:s, s:b, s:b}",
+        "s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:b}",
         "namespace", "shop", "bank", "selector", "team=a", "workers", 3, "resync", "1h",
         "no-leader-election", 0, "lease-namespace", "system", "lease-name", "mine", "identity",
         "me", "lease-duration", "30s", "lease-renew-deadline", "20s", "lease-retry", "4s", "qps",
         12.5, "burst", 7, "request-timeout", "9s", "watch-timeout", "2m", "watch-idle", "40s",
         "backoff-first", "1s", "backoff-most", "10s", "log-level", "debug", "log-format", "json",
+        "autoscale-interval", "3s", "scrape-timeout", "500ms", "scrape-connections", 4,
         "metrics-address", "127.0.0.1:1", "health-address", "127.0.0.1:2", "paged-lists", 1,
         "http2", 1);
     cr_assert_not_null(expected);

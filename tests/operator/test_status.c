@@ -278,6 +278,39 @@ Test(status, scaled_by_others)
     cr_expect_not(status_same(again, status));
 }
 
+/* The autoscaler's word; as it was while it is not known, and gone when nobody is to scale. */
+Test(status, autoscaling)
+{
+    struct child_view view = whole();
+    struct status_input input = input_of(&view);
+    json_auto_t *before = status_make(&input, NULL, NOW);
+    cr_expect_str_empty(status_reason(before, "Autoscaling"), "nothing known, nothing said");
+
+    input.scaling_active = true;
+    input.scaling_reason = "DesiredWithinRange";
+    input.scaling_message = "cpu is 80%\xff";
+    json_auto_t *status = status_make(&input, before, NOW);
+    cr_expect(status_is_true(status, "Autoscaling"));
+    cr_expect_str_eq(status_reason(status, "Autoscaling"), "DesiredWithinRange");
+    cr_expect_str_eq(status_message(status, "Autoscaling"), "cpu is 80%?");
+    cr_expect_not(status_same(status, before));
+
+    input.scaling_active = false;
+    input.scaling_reason = "ScalingDisabled";
+    json_auto_t *stopped = status_make(&input, status, NOW);
+    cr_expect_not(status_is_true(stopped, "Autoscaling"));
+
+    input.scaling_reason = NULL;
+    json_auto_t *unknown = status_make(&input, stopped, NOW);
+    cr_expect_str_eq(status_reason(unknown, "Autoscaling"), "ScalingDisabled");
+    cr_expect(status_same(unknown, stopped));
+
+    input.scaling_reason = "";
+    json_auto_t *without = status_make(&input, stopped, NOW);
+    cr_expect_str_empty(status_reason(without, "Autoscaling"));
+    cr_expect_not(status_same(without, stopped));
+}
+
 static const char *time_of(const json_t *status, const char *type)
 {
     size_t i;

@@ -387,6 +387,78 @@ Test(trim, long_texts)
     }
 }
 
+/* What a HorizontalPodAutoscaler says: that it can't scale before that it has no figures. */
+Test(trim, autoscaler)
+{
+    static const struct {
+        const char *conditions; /* single quotes for double */
+        bool active;
+        const char *reason, *message;
+    } cases[] = {
+        {"[]", false, "", ""},
+        {"[{'type': 'AbleToScale', 'status': 'True', 'reason': 'SucceededGetScale'},"
+         " {'type': 'ScalingActive', 'status': 'True', 'reason': 'ValidMetricFound',"
+         "  'message': 'it has one'}]",
+         true, "ValidMetricFound", "it has one"},
+        {"[{'type': 'AbleToScale', 'status': 'True', 'reason': 'SucceededGetScale'},"
+         " {'type': 'ScalingActive', 'status': 'False', 'reason': 'FailedGetPodsMetric',"
+         "  'message': 'there is none'}]",
+         false, "FailedGetPodsMetric", "there is none"},
+        {"[{'type': 'AbleToScale', 'status': 'False', 'reason': 'FailedUpdateScale',"
+         "  'message': 'refused'},"
+         " {'type': 'ScalingActive', 'status': 'True', 'reason': 'ValidMetricFound'}]",
+         false, "FailedUpdateScale", "refused"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), "%s", cases[i].conditions);
+        for (char *at = text; (at = strchr(at, '\'')); at++)
+            *at = '"';
+        json_auto_t *object =
+            json_pack("{s:{s:s, s:s, s:s}, s:{s:o}}", "metadata", "name", "s0-dpu", "namespace",
+                      "shop", "uid", "u", "status", "conditions", json_loads(text, 0, NULL));
+        cleanup_kube_object const struct kube_object *kept = keep_child(CHILD_AUTOSCALER, object);
+        struct child_view view;
+        child_view_read(kept, &view);
+        cr_expect_eq(view.active, cases[i].active, "%zu", i);
+        cr_expect_str_eq(view.reason, cases[i].reason, "%zu: %s", i, view.reason);
+        cr_expect_str_eq(view.message, cases[i].message, "%zu: %s", i, view.message);
+        cr_expect_str_eq(view.service, "s0");
+    }
+}
+
+/* Those that the operator scales itself are found without looking at the others. */
+static int count_one(void *context, const struct kube_object *object)
+{
+    (void)object;
+    return ++*(int *)context, 0;
+}
+
+Test(trim, autoscaled_are_indexed)
+{
+    static const char *const specs[] = {
+        "{}",
+        "{\"autoscaling\": null}",
+        "{\"autoscaling\": {\"engine\": \"hpa\", \"maxReplicas\": 3}}",
+        "{\"autoscaling\": {\"engine\": \"builtin\", \"maxReplicas\": 3}}",
+        "{\"autoscaling\": {\"maxReplicas\": 3}}",
+    };
+    struct kube_store_options options;
+    trim_store_options(SOURCE_DPUSERVICES, &options);
+    struct kube_store *store = kube_store_new(&options);
+    for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        json_auto_t *object = json_pack("{s:{s:s, s:s, s:s, s:s}, s:o}", "metadata", "name", name,
+                                        "namespace", "shop", "uid", name, "resourceVersion", "1",
+                                        "spec", json_loads(specs[i], 0, NULL));
+        kube_store_put(store, object, NULL, NULL);
+    }
+    int count = 0;
+    kube_store_each(store, 0, TRIM_AUTOSCALED, count_one, &count);
+    cr_expect_eq(count, 2);
+    kube_store_free(store);
+}
+
 /* ---- pods ---- */
 
 static void read_pod(const json_t *object, const struct kube_object **ret_kept,
@@ -419,6 +491,12 @@ Test(trim, pods)
         cr_expect_str_eq(view.cause, cases[i].cause, "%s: %s", cases[i].name, view.cause);
         cr_expect_str_eq(view.message, cases[i].message, "%s: %s", cases[i].name, view.message);
         cr_expect_eq(view.ready, cases[i].ready);
+        const json_t *status = json_object_get(object, "status");
+        const char *address = json_string_value(json_object_get(status, "podIP"));
+        const char *phase = json_string_value(json_object_get(status, "phase"));
+        cr_expect_str_eq(view.address, address ? address : "");
+        cr_expect_eq(view.running, strcmp(phase, "Running") == 0);
+        cr_expect(!view.ready || (view.running && *view.address));
         cr_expect_str_eq(view.template_hash, "69c5bc97c5");
         cr_expect_not(view.deleting);
         cr_expect_not(view.ended);
