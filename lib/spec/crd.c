@@ -40,8 +40,8 @@ static json_t *condition_schema(void)
         json_pack("[s, s, s, s, s]", "type", "status", "lastTransitionTime", "reason", "message"));
     json_object_set_new(schema, "properties",
                         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "type",
-                                  text("Ready, Reconciling or Stalled.", 316), "status", status,
-                                  "observedGeneration",
+                                  text("Ready, Reconciling, Stalled, Scaling or Autoscaling.", 316),
+                                  "status", status, "observedGeneration",
                                   whole("The metadata.generation that it is about."),
                                   "lastTransitionTime", time, "reason", reason, "message",
                                   text("Why, in a sentence for people.", 32768)));
@@ -51,7 +51,8 @@ static json_t *condition_schema(void)
 static json_t *status_schema(void)
 {
     json_t *schema = described("object", "What the operator found; written by it alone.");
-    json_t *conditions = described("array", "Ready, Reconciling and Stalled (kstatus).");
+    json_t *conditions = described("array", "Ready, Reconciling and Stalled (kstatus); Scaling and "
+                                            "Autoscaling where they apply.");
 
     json_object_set_new(conditions, "items", condition_schema());
     json_object_set_new(conditions, "maxItems", json_integer(16));
