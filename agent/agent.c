@@ -59,6 +59,7 @@ int agent_init(struct agent *agent, struct config_ref *ref, struct error **err)
     agent->sources = xcalloc(config->limits.sources + 1, sizeof *agent->sources);
     memcpy(agent->sources[0], "other", sizeof "other");
     agent->source_count = 1;
+    cpu_account_init(&agent->cpu);
     agent->registry = metrics_new();
     agent_metrics_declare(agent);
     agent->pages.metrics = agent->registry;
@@ -81,6 +82,7 @@ void agent_destroy(struct agent *agent)
     arena_free(&agent->forward);
     arena_free(&agent->reverse);
     metrics_free(agent->registry);
+    cpu_account_destroy(&agent->cpu);
     config_ref_drop(agent->io_next);
     config_ref_drop(agent->app_next);
     config_ref_drop(agent->running);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "agent/arena.h"
+#include "agent/cpu.h"
 #include "agent/doorbell.h"
 #include "agent/metrics.h"
 #include "agent/ring.h"
@@ -56,6 +57,7 @@ struct agent {
 
     struct metrics *registry;
     struct agent_metrics metrics;
+    struct cpu_account cpu;
     struct answer_hooks pages; /* /metrics, /healthz, /readyz, /config */
 
     uint32_t phase; /* enum agent_phase, atomic */

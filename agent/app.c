@@ -111,6 +111,8 @@ bool app_work(struct app *app)
         any |= app_retry(app);
     if (any && doorbell_ring(&agent->io_bell))
         metric_add(agent->metrics.doorbells[SIDE_IO], 1);
+    if (!app->own_thread)
+        cpu_guest_worked(&agent->cpu, clock_monotonic_ns() - app->now_ns);
     return any;
 }
 
@@ -160,7 +162,9 @@ static void *run(void *argument)
 {
     struct app *app = argument;
     struct agent *agent = app->agent;
+    struct cpu_thread self;
     metrics_thread_attach(agent->registry);
+    cpu_enter(&agent->cpu, &self, CPU_APPLICATION);
     uint64_t last_work_ns = 0;
     while (!__atomic_load_n(&agent->stop, __ATOMIC_ACQUIRE)) {
         if (app_work(app)) {
@@ -170,6 +174,7 @@ static void *run(void *argument)
         if (app->now_ns - last_work_ns >= app->config->config->queues.poll_ns)
             sleep_until_rung(app);
     }
+    cpu_leave(&agent->cpu, &self);
     metrics_thread_detach();
     return NULL;
 }
@@ -205,10 +210,11 @@ int app_start(struct agent *agent, bool own_thread, struct app **ret_app, struct
         wheel_init(&app->sleeping, &app->requests, clock_monotonic_ns());
         workers_init(&app->workers, config->workload.threads,
                      own_thread ? &agent->app_bell : &agent->io_bell, agent->registry,
-                     agent->metrics.jobs);
+                     agent->metrics.jobs, &agent->cpu);
         app->config = agent->running;
         config_ref_take(app->config);
         app->own_thread = own_thread;
+        agent->cpu.has_guest = !own_thread;
         result = own_thread ? start_thread(app, err) : 0;
         if (result < 0) {
             workers_stop(&app->workers);

@@ -25,8 +25,10 @@ uint32_t exchange_new(struct io *io, uint32_t connection, unsigned flags)
     c->last = index;
     c->pending++;
     c->active_ns = io->now_ns;
-    if (!(flags & EXCHANGE_PAGE))
+    if (!(flags & EXCHANGE_PAGE)) {
         metric_add(io->agent->metrics.requests[c->kind], 1);
+        metric_add(io->agent->metrics.in_flight, 1);
+    }
     return index;
 }
 
@@ -231,5 +233,7 @@ void exchange_free(struct io *io, uint32_t index)
         else
             arena_chain(&io->agent->reverse, &io->spent, e->body);
     }
+    if (!(e->flags & EXCHANGE_PAGE))
+        metric_add(io->agent->metrics.in_flight, -1);
     pool_give(&io->exchanges, index);
 }

@@ -118,6 +118,8 @@ static int wait_for_events(struct io *io, struct epoll_event *events, bool worke
                                next == UINT64_MAX ? -1 : (int)(ms > 60000 ? 60000 : ms));
         }
         doorbell_disarm(bell);
+        if (io->agent->guest)
+            cpu_blocked(&io->agent->cpu, clock_monotonic_ns() - now);
         return count;
     }
     doorbell_disarm(bell);
@@ -185,10 +187,12 @@ static void *run(void *argument)
 {
     struct io *io = argument;
     struct epoll_event events[IO_EVENTS];
+    struct cpu_thread self;
     uint64_t last_work_ns = 0;
     /* Timers are asked for in nanoseconds; the default slack is 50 us. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     metrics_thread_attach(io->agent->registry);
+    cpu_enter(&io->agent->cpu, &self, CPU_IO);
     bool worked = false;
     for (;;) {
         int count = wait_for_events(io, events, worked);
@@ -208,6 +212,7 @@ static void *run(void *argument)
     }
     connection_end_all(io);
     listener_close_all(io, false);
+    cpu_leave(&io->agent->cpu, &self);
     metrics_thread_detach();
     __atomic_store_n(&io->agent->phase, PHASE_DRAINED, __ATOMIC_RELEASE);
     eventfd_write(io->ended_fd, 1);

@@ -52,6 +52,12 @@ static double arena_size(void *context)
     return (double)((const struct arena *)context)->size;
 }
 
+static double cpu_of_stage(void *context)
+{
+    const struct cpu_series *series = context;
+    return cpu_seconds(series->account, series->stage);
+}
+
 static double ready(void *context)
 {
     return agent_phase(context) == PHASE_SERVING;
@@ -110,6 +116,8 @@ static void declare_wire(struct agent *agent)
         m->rejected[i] = series(r, "dpumesh_rejected_requests_total",
                                 "Requests answered with another status than 200, by reason.",
                                 METRIC_COUNTER, "reason", reject_name((enum reject_reason)i));
+    m->in_flight = series(r, "dpumesh_requests_in_flight",
+                          "Requests received and not answered yet.", METRIC_GAUGE, NULL, NULL);
     m->wire_bytes[0] = counter(r, "dpumesh_received_bytes_total", "Bytes read from clients.");
     m->wire_bytes[1] = counter(r, "dpumesh_sent_bytes_total", "Bytes written to clients.");
     m->ingress_bytes = counter(r, "dpumesh_ingress_message_bytes_total",
@@ -151,6 +159,32 @@ static void declare_work(struct agent *agent)
     m->jobs = counter(r, "dpumesh_cpu_jobs_total", "Computations of digits of pi that were done.");
     gauge(agent, "dpumesh_egress_in_flight", "Calls that the outside world is working on.", NULL,
           NULL, in_flight, agent);
+}
+
+static void declare_cpu_of(struct agent *agent, struct metric *metric, enum cpu_stage stage)
+{
+    struct cpu_series *series = &agent->metrics.cpu[stage];
+    *series = (struct cpu_series){&agent->cpu, stage};
+    metric_callback(metric, cpu_of_stage, series);
+}
+
+/* Host and DPU apart, as the model's other units of a DPU will be. */
+static void declare_cpu(struct agent *agent)
+{
+    static const char *const stages[CPU_STAGES] = {
+        [CPU_APPLICATION] = "application", [CPU_WORKERS] = "workers", [CPU_OTHER] = "other"};
+    for (enum cpu_stage i = CPU_APPLICATION; i < CPU_STAGES; i++)
+        declare_cpu_of(agent,
+                       series(agent->registry, "dpumesh_host_cpu_seconds_total",
+                              "CPU time of the threads that play the host, user and system.",
+                              METRIC_COUNTER, "stage", stages[i]),
+                       i);
+    declare_cpu_of(agent,
+                   series(agent->registry, "dpumesh_dpu_busy_seconds_total",
+                          "Time that a unit of the DPU was busy; of io, the CPU time of the thread "
+                          "that plays it.",
+                          METRIC_COUNTER, "unit", "io"),
+                   CPU_IO);
 }
 
 /* muBench's families with its labels and buckets (contract section 3). */
@@ -198,6 +232,7 @@ void agent_metrics_declare(struct agent *agent)
     declare_queues(agent);
     declare_memory(agent);
     declare_work(agent);
+    declare_cpu(agent);
     m->reloads_good =
         series(r, "dpumesh_config_reloads_total", "Configuration files read again, by result.",
                METRIC_COUNTER, "result", "accepted");

@@ -6,6 +6,7 @@
 #ifndef DPUMESH_AGENT_METRICS_H
 #define DPUMESH_AGENT_METRICS_H
 
+#include "agent/cpu.h"
 #include "agent/reply.h"
 #include "obs/metric.h"
 #include "spec/agent_config.h"
@@ -20,8 +21,15 @@ struct mub_series {
     struct metric *size, *internal, *external, *request;
 };
 
+/* What the callback of a series of CPU time needs. */
+struct cpu_series {
+    struct cpu_account *account;
+    enum cpu_stage stage;
+};
+
 struct agent_metrics {
     struct metric *requests[2]; /* by protocol: bridge, http */
+    struct metric *in_flight;   /* exchanges that are no pages */
     struct metric *rejected[REJECT_REASONS];
     struct metric *connections_total[2], *connections_closed[2];
     struct metric *accept_pauses;
@@ -33,6 +41,7 @@ struct agent_metrics {
     struct metric *latency_asked, *latency_delivered;
     struct metric *jobs;
     struct metric *reloads_good, *reloads_bad;
+    struct cpu_series cpu[CPU_STAGES];
     struct metric_family *mub[4];
 };
 

@@ -41,7 +41,9 @@ static void *work(void *argument)
 {
     struct workers *w = argument;
     struct cpu_job *job;
+    struct cpu_thread self;
     metrics_thread_attach(w->registry);
+    cpu_enter(w->cpu, &self, CPU_WORKERS);
     while ((job = next_job(w))) {
         for (uint32_t i = 0; i < job->trials && !__atomic_load_n(&w->stop, __ATOMIC_RELAXED); i++) {
             job->check = pi_digits(job->digits);
@@ -49,14 +51,16 @@ static void *work(void *argument)
         }
         push_finished(w, job);
     }
+    cpu_leave(w->cpu, &self);
     metrics_thread_detach();
     return NULL;
 }
 
 void workers_init(struct workers *w, unsigned limit, struct doorbell *bell,
-                  struct metrics *registry, struct metric *jobs)
+                  struct metrics *registry, struct metric *jobs, struct cpu_account *cpu)
 {
-    *w = (struct workers){.limit = limit, .bell = bell, .registry = registry, .jobs = jobs};
+    *w = (struct workers){
+        .limit = limit, .bell = bell, .registry = registry, .jobs = jobs, .cpu = cpu};
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->more, NULL);
     w->threads = xcalloc(limit, sizeof *w->threads);

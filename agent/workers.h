@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/cpu.h"
 #include "agent/doorbell.h"
 #include "obs/metric.h"
 
@@ -35,11 +36,13 @@ struct workers {
     struct doorbell *bell;
     struct metrics *registry;
     struct metric *jobs;
+    struct cpu_account *cpu;
 };
 
-/* limit: threads at most, >= 1. bell: rung when a job is done. jobs: counter of finished jobs. */
+/* limit: threads at most, >= 1. bell: rung when a job is done. jobs: counter of finished jobs.
+ * cpu: where the threads enter themselves. */
 void workers_init(struct workers *workers, unsigned limit, struct doorbell *bell,
-                  struct metrics *registry, struct metric *jobs);
+                  struct metrics *registry, struct metric *jobs, struct cpu_account *cpu);
 
 /* Queues a job; one thread (the application's) calls this. 0, or -EAGAIN when not even one thread
  * could be started (the job stays the caller's). */

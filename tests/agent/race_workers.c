@@ -16,6 +16,7 @@ enum { JOBS = 20000, WINDOW = 48, DIGITS = 12, STOPS = 400, STOP_JOBS = 40, ALAR
 struct office {
     struct workers workers;
     struct doorbell bell;
+    struct cpu_account cpu;
     struct metrics *metrics;
     struct metric *done;
     struct random_stream random;
@@ -41,7 +42,8 @@ static void office_open(struct office *o, unsigned limit, uint64_t seed)
     o->done = metric_series(metrics_family(o->metrics, &spec), NULL);
     random_seed(&o->random, seed, 0);
     check(doorbell_init(&o->bell, false, NULL) == 0, "no doorbell");
-    workers_init(&o->workers, limit, &o->bell, o->metrics, o->done);
+    cpu_account_init(&o->cpu);
+    workers_init(&o->workers, limit, &o->bell, o->metrics, o->done, &o->cpu);
 }
 
 /* The doorbell goes right behind the workers: nobody may ring it any more. */
@@ -49,6 +51,7 @@ static double office_close(struct office *o)
 {
     workers_stop(&o->workers);
     doorbell_destroy(&o->bell);
+    cpu_account_destroy(&o->cpu);
     double trials = metric_value(o->done);
     metrics_free(o->metrics);
     return trials;

@@ -11,6 +11,7 @@ static const struct metric_spec spec = {"jobs_total", "Jobs.", .kind = METRIC_CO
 struct fixture {
     struct workers workers;
     struct doorbell bell;
+    struct cpu_account cpu;
     struct metrics *metrics;
     struct metric *jobs;
 };
@@ -20,13 +21,15 @@ static void setup(struct fixture *f, unsigned limit)
     f->metrics = metrics_new();
     f->jobs = metric_series(metrics_family(f->metrics, &spec), NULL);
     cr_assert_eq(doorbell_init(&f->bell, false, NULL), 0);
-    workers_init(&f->workers, limit, &f->bell, f->metrics, f->jobs);
+    cpu_account_init(&f->cpu);
+    workers_init(&f->workers, limit, &f->bell, f->metrics, f->jobs, &f->cpu);
 }
 
 static void teardown(struct fixture *f)
 {
     workers_stop(&f->workers);
     doorbell_destroy(&f->bell);
+    cpu_account_destroy(&f->cpu);
     metrics_free(f->metrics);
 }
 
