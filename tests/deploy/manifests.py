@@ -119,7 +119,7 @@ def container(objects):
 
 
 def settings(objects):
-    (config,) = of_kind(objects, "ConfigMap")
+    (config,) = [one for one in of_kind(objects, "ConfigMap") if "operator.yaml" in one["data"]]
     return yaml.safe_load(config["data"]["operator.yaml"])
 
 

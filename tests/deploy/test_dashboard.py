@@ -1,0 +1,239 @@
+"""The Grafana dashboard: every query of every panel returns figures from a real Prometheus that scrapes real agents under
+load and a real operator; and the file is what Grafana 10 and later read."""
+
+import math
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+import yaml
+
+import dashboards
+import manifests
+import operatorkit
+import specs
+from manifests import TOP
+from processes import eventually
+from scraper import LABELS, Prometheus, agents_job, operator_job
+
+# What each panel needs to have something to show.
+SERVICES = {
+    "front": {
+        "replicas": 2,
+        "workload": {"externalServices": [{"services": ["back"]}]},
+        "egress": {"latency": {"distribution": "constant", "value": "5ms"}},
+    },
+    "back": {"workload": {"internalService": {"computePi": {"rangeComplexity": [20, 40]}}}},
+}
+NAMESPACE = "shop"
+RANGE = "10s"
+
+
+@pytest.fixture
+def monitors(renderer):
+    objects = renderer.kustomize("deploy/overlays/prometheus")
+    (service,), (pod,) = manifests.of_kind(objects, "ServiceMonitor"), manifests.of_kind(objects, "PodMonitor")
+    return service, pod
+
+
+class Application:
+    """`dpumesh up` with SERVICES, and clients that ask it in every way, bad ones too, until the end."""
+
+    def __init__(self, folder):
+        self.program = specs.BIN / "dpumesh"
+        self.hosts = f"127.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"
+        self.file = folder / "app.yaml"
+        self.file.write_text(yaml.safe_dump_all(specs.dpu_service(name, **spec) for name, spec in SERVICES.items()))
+        self.environment = {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin"}
+        self.process = self.targets = self.asker = None
+        self.loads, self.over = [], threading.Event()
+
+    def start(self, *words, **options):
+        return subprocess.Popen([self.program, *words], env=self.environment, stdin=subprocess.DEVNULL, text=True, **options)
+
+    def __enter__(self):
+        self.process = self.start("up", "-f", self.file, "--address", f"{self.hosts}.1", stdout=subprocess.PIPE)
+        for line in self.process.stdout:
+            if line.startswith("metrics:"):
+                self.targets = re.search(r"targets: (\S+)", line)[1]
+                break
+        assert self.targets, "dpumesh up did not start"
+        # In the order of their names: back, front.
+        for number in range(1, len(SERVICES) + 1):
+            host = f"{self.hosts}.{number}"
+            self.loads += [
+                self.start(
+                    "load", url, "--concurrency", "4", "--rate", "100", "--duration", "120s", stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                for url in (f"tcp://{host}:5005", f"http://{host}:8080/api/v1")
+            ]  # fmt: skip
+        self.asker = threading.Thread(target=self.ask_badly)
+        self.asker.start()
+        return self
+
+    def ask_badly(self):
+        while not self.over.wait(0.1):
+            for number in range(1, len(SERVICES) + 1):
+                for text in (b"[]", b'{"path": "/no"}'):
+                    with socket.create_connection((f"{self.hosts}.{number}", 5005), timeout=20) as client:
+                        client.sendall(text)
+                        client.recv(4096)
+
+    def __exit__(self, *_):
+        self.over.set()
+        for load in self.loads:
+            load.kill()
+            load.wait()
+        if self.asker:
+            self.asker.join()
+        self.process.terminate()
+        assert self.process.wait(40) == 0
+
+
+@pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed")
+def test_every_query_returns_figures(cluster, monitors, tmp_path):
+    dashboard = dashboards.load()
+    operatorkit.install(cluster)
+    system = operatorkit.System(cluster, cluster.create_namespace(NAMESPACE), tmp_path)
+    operator = system.operator()
+    system.apply(specs.dpu_service("front"), specs.dpu_service("back"))
+    with Application(tmp_path) as application:
+        jobs = [
+            operator_job(operator.address, operatorkit.NAMESPACE, "dpumesh-operator-1", monitors[0]),
+            agents_job(application.targets, NAMESPACE, monitors[1]),
+        ]
+        with Prometheus(tmp_path, jobs) as prometheus:
+            look(prometheus, dashboard, system)
+    system.stop()
+
+
+def look(prometheus, dashboard, system):
+    eventually(lambda: len(prometheus.query("dpumesh_build_info")) == 4, 30, lambda: prometheus.ask("targets"))
+    assert {value for _, value in prometheus.query("up")} == {1}
+    for labels, _ in prometheus.query("dpumesh_build_info"):
+        assert all(labels.get(name) for name in LABELS), labels
+    values = {"__rate_interval": RANGE, "__range": RANGE, "__interval": "5s"}
+    for name, variable in dashboards.variables(dashboard).items():
+        if variable["type"] == "query":
+            text = dashboards.substituted(variable["query"]["query"], values)
+            values[name] = prometheus.label_values(*dashboards.label_values(text))
+    assert values["namespace"] == [NAMESPACE] and values["service"] == sorted(SERVICES)
+
+    missing = {name: dashboards.substituted(text, values) for name, text in dashboards.queries(dashboard)}
+    everything = dict(missing)
+    until = time.monotonic() + 30
+    for turn in range(1000):
+        # So that the operator has something to do: children, statuses, events.
+        system.apply(specs.dpu_service("front", replicas=1 + turn % 3))
+        for name, text in list(missing.items()):
+            if any(math.isfinite(value) for _, value in prometheus.query(text)):
+                del missing[name]
+        if not missing:
+            break
+        assert time.monotonic() < until, missing
+        time.sleep(1)
+    # Both services and each replica stand where a panel tells them apart.
+    for name in ("Requests A", "Latency A", "Host CPU A", "DPU busy A"):
+        jobs = {labels["job"] for labels, _ in prometheus.query(everything[name].replace("[10s]", "[30s]"))}
+        assert jobs >= set(SERVICES), (name, jobs)
+    # "All" services are those of agents: operators have the same families process_* and dpumesh_build_info.
+    for name, text in dashboards.queries(dashboard):
+        if "$service" in text and 'component="operator"' not in text:
+            jobs = {labels.get("job", "back") for labels, _ in prometheus.query(everything[name])}
+            assert jobs <= set(SERVICES), (name, jobs)
+
+
+def test_substitution():
+    values = {"namespace": ["a.b", "c"], "__rate_interval": "1m"}
+    text = dashboards.substituted('x{n=~"$namespace", m=~"${namespace}"}[$__rate_interval]', values)
+    assert text == r'x{n=~"(a\.b|c)", m=~"(a\.b|c)"}[1m]'
+    with pytest.raises(AssertionError):
+        dashboards.substituted("$namespaces", values)
+
+
+def test_the_monitors_give_what_the_dashboard_expects(monitors):
+    """job is the DpuService's name, of pods as they really are; the scraper's labels are so."""
+    service, pod = monitors
+    assert pod["spec"]["jobLabel"] == service["spec"]["jobLabel"] == "app.kubernetes.io/instance"
+    documents = list(yaml.safe_load_all((TOP / "examples" / "original.yaml").read_text()))
+    pods = [one["spec"]["template"] for one in manifests.of_kind(specs.render(TOP / "examples" / "original.yaml"), "Deployment")]
+    jobs = [template["metadata"]["labels"]["app.kubernetes.io/instance"] for template in pods]
+    assert sorted(jobs) == sorted(one["metadata"]["name"] for one in documents)
+    for template in pods:
+        assert [container["name"] for container in template["spec"]["containers"]] == ["agent"]
+    for monitor in monitors:
+        for endpoint in monitor["spec"].get("endpoints", []) + monitor["spec"].get("podMetricsEndpoints", []):
+            assert not {"relabelings", "metricRelabelings", "honorLabels"} & set(endpoint)
+
+
+KNOWN_UNITS = {"none", "reqps", "percentunit", "ms", "s", "ops", "Bps", "bytes"}
+TYPES = {"timeseries", "stat", "table"}  # no graph, singlestat, table-old: Grafana 11 has them no more
+
+
+def test_it_is_what_grafana_reads():
+    dashboard = dashboards.load()
+    assert dashboard["id"] is None and dashboard["uid"] and dashboard["title"]
+    assert dashboard["schemaVersion"] == 38  # Grafana 10.0; later ones bring it up to theirs
+    known = dashboards.variables(dashboard)
+    assert list(known) == ["datasource", "namespace", "service"]
+    ids, places = set(), set()
+    for panel in dashboards.panels(dashboard):
+        title = panel["title"]
+        assert panel["type"] in TYPES, title
+        assert len(panel["description"]) > 20 and panel["description"].endswith("."), title
+        unit = panel["fieldConfig"]["defaults"]["unit"]
+        assert unit in KNOWN_UNITS or re.fullmatch(r"suffix: \w+", unit), (title, unit)
+        assert panel["targets"], title
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len(set(refs)) == len(refs)
+        for what in (panel, *panel["targets"]):
+            assert what["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, title
+        assert set(re.findall(r"\$\{?(\w+)", str(panel["targets"]))) <= {*known, "__rate_interval"}, title
+        # A range that is fixed hides what a longer or shorter one would show.
+        for target in panel["targets"]:
+            assert set(re.findall(r"\[(.*?)\]", target["expr"])) <= {"$__rate_interval"}, title
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert panel["id"] not in ids
+        ids.add(panel["id"])
+        assert place["x"] + place["w"] <= 24
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & places, panel["title"]
+        places |= cells
+
+
+def test_each_metric_exists():
+    """Those of a query that is never asked, because Prometheus is not here, too."""
+    from test_alerts import named
+
+    documented = "".join((TOP / "docs" / name).read_text() for name in ("metrics.md", "operator.md"))
+    kinds = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", documented, re.M))
+    samples = set(kinds) | {
+        name + end for name, kind in kinds.items() if kind in ("histogram", "summary") for end in ("_bucket", "_sum", "_count")
+    }
+    for name, text in dashboards.queries(dashboards.load()):
+        unknown = named(text.replace("$__rate_interval", "1m")) - samples
+        assert not unknown, (name, unknown)
+
+
+def test_both_ways_bring_it(helm):
+    text = dashboards.SOURCE.read_text()
+    for objects, name in (
+        (helm.kustomize("deploy/overlays/prometheus"), "dpumesh-operator-dashboard"),
+        (helm.template({"monitoring": {"enabled": True}}), "dpumesh-operator-dashboard"),
+        (helm.template(manifests.EVERY_VALUE), "shop-operator-dashboard"),
+    ):
+        found = [one for one in manifests.of_kind(objects, "ConfigMap") if one["metadata"]["name"] == name]
+        (config,) = found
+        assert config["data"] == {"dpumesh.json": text}
+        assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    off = helm.template({"monitoring": {"enabled": True, "dashboard": False}})
+    assert len(manifests.of_kind(off, "ConfigMap")) == 1
+    assert (pathlib.Path(manifests.CHART) / "files" / "dashboard.json").resolve() == dashboards.SOURCE
