@@ -21,6 +21,7 @@ import specs
 from manifests import TOP
 from processes import eventually
 from scraper import LABELS, Prometheus, agents_job, operator_job
+from test_alerts import documented, named, samples_of
 
 # What each panel needs to have something to show.
 SERVICES = {
@@ -211,13 +212,7 @@ def test_it_is_what_grafana_reads():
 
 def test_each_metric_exists():
     """Those of a query that is never asked, because Prometheus is not here, too."""
-    from test_alerts import named
-
-    documented = "".join((TOP / "docs" / name).read_text() for name in ("metrics.md", "operator.md"))
-    kinds = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", documented, re.M))
-    samples = set(kinds) | {
-        name + end for name, kind in kinds.items() if kind in ("histogram", "summary") for end in ("_bucket", "_sum", "_count")
-    }
+    samples = samples_of(documented("metrics.md") + documented("operator.md"))
     for name, text in dashboards.queries(dashboards.load()):
         unknown = named(text.replace("$__rate_interval", "1m")) - samples
         assert not unknown, (name, unknown)
