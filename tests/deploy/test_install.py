@@ -117,12 +117,17 @@ def test_one_namespace(cluster, renderer, tmp_path, way):
 
 
 def test_every_manifest_is_valid(cluster, helm, tools):
-    """By the API server itself, strictly; objects of the Prometheus Operator by its own CRDs."""
+    """By the API server itself, strictly: what deploy/ renders, the examples, and what becomes of these; objects of
+    the Prometheus Operator by its own CRDs."""
     everything = [helm.kustomize(path) for path, _, _ in PAIRS.values()]
     everything += [helm.template(values, namespace) for _, namespace, values in PAIRS.values()]
     everything.append(helm.template(EVERY_VALUE))
     everything.append(list(yaml.safe_load_all((DEPLOY / "agents-network-policy.yaml").read_text())))
+    everything += [specs.render(path) for path in specs.EXAMPLES]
     cluster.create_namespace(SYSTEM)
+    specs.install_crd(cluster)
+    for path in specs.EXAMPLES:
+        cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", path)
     crds = tools.get("prometheus-operator")
     if crds:
         files = sorted(pathlib.Path(crds).glob("*.yaml"))
@@ -142,6 +147,10 @@ def test_every_manifest_is_valid(cluster, helm, tools):
         "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", input=as_list(bad)
     )
     assert "terminationGracePeriodSecond" in done.stderr and done.returncode != 0
+    refused = cluster.kubectl_refused(
+        "apply", "--dry-run=server", "--validate=strict", "-f", "-", input=json.dumps(specs.dpu_service("s0", replica=2))
+    )
+    assert 'unknown field "spec.replica"' in refused
     if not crds:
         pytest.skip("monitors and rules were left out: ./dev setup --kube fetches their CRDs, which needs Go")
 
