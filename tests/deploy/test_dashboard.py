@@ -2,13 +2,9 @@
 load and a real operator; and the file is what Grafana 10 and later read."""
 
 import math
-import os
 import pathlib
 import re
 import shutil
-import socket
-import subprocess
-import threading
 import time
 
 import pytest
@@ -18,6 +14,7 @@ import dashboards
 import manifests
 import operatorkit
 import specs
+from application import Application
 from manifests import TOP
 from processes import eventually
 from scraper import LABELS, Prometheus, agents_job, operator_job
@@ -43,61 +40,6 @@ def monitors(renderer):
     return service, pod
 
 
-class Application:
-    """`dpumesh up` with SERVICES, and clients that ask it in every way, bad ones too, until the end."""
-
-    def __init__(self, folder):
-        self.program = specs.BIN / "dpumesh"
-        self.hosts = f"127.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"
-        self.file = folder / "app.yaml"
-        self.file.write_text(yaml.safe_dump_all(specs.dpu_service(name, **spec) for name, spec in SERVICES.items()))
-        self.environment = {"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin"}
-        self.process = self.targets = self.asker = None
-        self.loads, self.over = [], threading.Event()
-
-    def start(self, *words, **options):
-        return subprocess.Popen([self.program, *words], env=self.environment, stdin=subprocess.DEVNULL, text=True, **options)
-
-    def __enter__(self):
-        self.process = self.start("up", "-f", self.file, "--address", f"{self.hosts}.1", stdout=subprocess.PIPE)
-        for line in self.process.stdout:
-            if line.startswith("metrics:"):
-                self.targets = re.search(r"targets: (\S+)", line)[1]
-                break
-        assert self.targets, "dpumesh up did not start"
-        # In the order of their names: back, front.
-        for number in range(1, len(SERVICES) + 1):
-            host = f"{self.hosts}.{number}"
-            self.loads += [
-                self.start(
-                    "load", url, "--concurrency", "4", "--rate", "100", "--duration", "120s", stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                )
-                for url in (f"tcp://{host}:5005", f"http://{host}:8080/api/v1")
-            ]  # fmt: skip
-        self.asker = threading.Thread(target=self.ask_badly)
-        self.asker.start()
-        return self
-
-    def ask_badly(self):
-        while not self.over.wait(0.1):
-            for number in range(1, len(SERVICES) + 1):
-                for text in (b"[]", b'{"path": "/no"}'):
-                    with socket.create_connection((f"{self.hosts}.{number}", 5005), timeout=20) as client:
-                        client.sendall(text)
-                        client.recv(4096)
-
-    def __exit__(self, *_):
-        self.over.set()
-        for load in self.loads:
-            load.kill()
-            load.wait()
-        if self.asker:
-            self.asker.join()
-        self.process.terminate()
-        assert self.process.wait(40) == 0
-
-
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed")
 def test_every_query_returns_figures(cluster, monitors, tmp_path):
     dashboard = dashboards.load()
@@ -105,7 +47,11 @@ def test_every_query_returns_figures(cluster, monitors, tmp_path):
     system = operatorkit.System(cluster, cluster.create_namespace(NAMESPACE), tmp_path)
     operator = system.operator()
     system.apply(specs.dpu_service("front"), specs.dpu_service("back"))
-    with Application(tmp_path) as application:
+    with Application(tmp_path, [specs.dpu_service(name, **spec) for name, spec in SERVICES.items()]) as application:
+        for name in SERVICES:
+            for http in (False, True):
+                application.ask(name, "--concurrency", "4", "--rate", "100", "--duration", "120s", http=http)
+        application.ask_badly()
         jobs = [
             operator_job(operator.address, operatorkit.NAMESPACE, "dpumesh-operator-1", monitors[0]),
             agents_job(application.targets, NAMESPACE, monitors[1]),
