@@ -81,10 +81,8 @@ static void set_limits(CURL *easy, bool alone)
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PROTOCOLS_STR, "http");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(CURLOPT_FORBID_REUSE, alone ? 1L : 0L);
 }
 
@@ -99,7 +97,6 @@ void scrape_page_init(struct scrape_page *page, size_t page_bytes, struct curl_s
     set_limits(easy, alone);
     SET(CURLOPT_USERAGENT, "dpumesh-operator/" DPUMESH_VERSION);
     SET(CURLOPT_HTTPHEADER, headers);
-    SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)page_bytes);
     SET(CURLOPT_HEADERFUNCTION, take_head);
     SET(CURLOPT_HEADERDATA, page);
     SET(CURLOPT_WRITEFUNCTION, take_body);
@@ -148,8 +145,6 @@ static enum scrape_status judge(const struct scrape_page *page, CURLcode code, i
         return SCRAPE_TIMEOUT;
     if (page->headed && status != 200)
         return SCRAPE_HTTP_STATUS;
-    if (code == CURLE_FILESIZE_EXCEEDED)
-        return SCRAPE_TOO_LARGE;
     if (code != CURLE_OK || !page->headed)
         return SCRAPE_UNREACHABLE;
     if (!page->framed ||

@@ -179,6 +179,12 @@ static void serve_without_end(struct fake_agent *agent, int fd)
     answer(agent, fd, "HTTP/1.1 200 OK\r\n\r\na 1\n");
 }
 
+static void serve_end_of_another(struct fake_agent *agent, int fd)
+{
+    answer(agent, fd,
+           "HTTP/1.1 103 Early Hints\r\nContent-Length: 4\r\n\r\nHTTP/1.1 200 OK\r\n\r\na 1\n");
+}
+
 static void serve_closing(struct fake_agent *agent, int fd)
 {
     fake_agent_request(agent, fd);
@@ -219,6 +225,7 @@ static const struct {
     {"a head that breaks off", serve_cut_head, SCRAPE_UNREACHABLE, 200},
     {"an interim answer alone", serve_cut_interim, SCRAPE_UNREACHABLE, 103},
     {"a page that does not tell its end", serve_without_end, SCRAPE_MALFORMED, 200},
+    {"an interim answer that tells an end", serve_end_of_another, SCRAPE_MALFORMED, 200},
     {"nothing but a close", serve_closing, SCRAPE_UNREACHABLE, 0},
     {"no HTTP", serve_http09, SCRAPE_UNREACHABLE, 0},
 };
@@ -431,16 +438,34 @@ Test(scraper, never_more_connections_than_it_may)
     scraper_free(scraper);
 }
 
+/* Answers when no more than these connections are open at all; what is closed for a new one is
+ * closed before it. */
+enum { KEPT = 8 };
+static struct fake_agent *first, *second;
+static atomic_uint too_many;
+
+static void serve_second(struct fake_agent *agent, int fd)
+{
+    while (fake_agent_request(agent, fd)) {
+        int left = 200;
+        while (atomic_load(&first->open) + atomic_load(&second->open) > KEPT && left-- > 0)
+            usleep(10000);
+        atomic_fetch_add(&too_many, left < 0);
+        fake_agent_page(agent, fd, PAGE);
+    }
+}
+
 /* As few as there may be connections: they stay, and make way for others when there are others. */
 Test(scraper, keeps_connections_between_runs)
 {
-    enum { COUNT = 4 };
-    struct scraper_options options = {.connections = COUNT};
+    enum { COUNT = KEPT };
+    struct scraper_options options = {.connections = COUNT, .timeout_ns = 10 * NS_PER_S};
     struct scraper *scraper = scraper_new(&options);
-    struct fake_agent *first = start(serve_slowly), *second = start(serve_slowly);
     struct scrape_target targets[COUNT], others[COUNT];
     struct scrape_result results[COUNT];
 
+    first = start(serve_slowly);
+    second = start(serve_second);
     for (size_t i = 0; i < COUNT; i++) {
         targets[i] = target_of(first);
         others[i] = target_of(second);
@@ -453,6 +478,7 @@ Test(scraper, keeps_connections_between_runs)
     scraper_run(scraper, others, COUNT, 0, results);
     for (size_t i = 0; i < COUNT; i++)
         cr_assert_eq(results[i].status, SCRAPE_OK);
+    cr_assert_eq(atomic_load(&too_many), 0, "%u", too_many);
     cr_assert(becomes(&first->open, 0), "%u", first->open);
     cr_assert_eq(atomic_load(&second->open), COUNT);
     fake_agent_stop(first);
@@ -532,7 +558,7 @@ Test(scraper, a_run_has_a_deadline)
 
 static void *cancel_soon(void *context)
 {
-    usleep(200000);
+    usleep(400000);
     scraper_cancel(context);
     return NULL;
 }
@@ -552,7 +578,7 @@ Test(scraper, is_canceled_at_once_and_for_good)
     cr_assert_eq(scraper_run(scraper, targets, 4, 0, results), -ECANCELED);
     double took_ms = since_ms(begun_ns);
     pthread_join(thread, NULL);
-    cr_assert(took_ms >= 199 && took_ms < 700, "%g ms: sooner than the run looks by itself",
+    cr_assert(took_ms >= 399 && took_ms < 1000, "%g ms: sooner than the run looks by itself",
               took_ms);
     cr_assert_eq(results[0].status, SCRAPE_OK);
     for (size_t i = 1; i < 4; i++)
