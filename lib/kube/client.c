@@ -102,6 +102,8 @@ int kube_client_new(const struct kube_config *config, const struct kube_client_o
     client->timeout_ns = options->timeout_ns ? options->timeout_ns : 30 * NS_PER_S;
     client->http1 = options->http1;
     client->answer_bytes = options->answer_bytes ? options->answer_bytes : (size_t)32 << 20;
+    client->tries_max = options->tries_max ? options->tries_max : KUBE_TRIES_MAX;
+    client->idle_max = options->idle_max ? options->idle_max : KUBE_SLOTS_IDLE_MAX;
     client->warning = options->warning;
     client->warning_context = options->warning_context;
     client->warned = options->warning ? kube_warnings_new() : NULL;
@@ -257,7 +259,7 @@ void kube_slot_give(struct kube_client *client, struct kube_slot *slot, bool bro
     *at = slot->next;
     slot->idle_since_ns = clock_monotonic_ns();
     old = take_old(client, slot->idle_since_ns);
-    if (broken || client->idle_count >= KUBE_SLOTS_IDLE_MAX ||
+    if (broken || client->idle_count >= client->idle_max ||
         slot->generation != atomic_load(&client->generation)) {
         slot->next = old;
         old = slot;

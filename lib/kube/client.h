@@ -47,6 +47,8 @@ struct kube_client_options {
     unsigned burst;         /* that may be sent at once beyond that; 0: 2 * qps */
     uint64_t timeout_ns;    /* deadline of a call with its retries; 0: 30 s */
     size_t answer_bytes;    /* cap on one answer's body; 0: 32 MiB */
+    unsigned tries_max;     /* of one call within its deadline; 0: 10, as client-go */
+    unsigned idle_max;      /* connections that are kept for later calls; 0: 4 */
     /* HTTP/1.1 even where the server has HTTP/2. A connection carries one request at a time here
      * either way; the framing of HTTP/2 costs a quarter of a request's processor time, on the
      * server's side too (bench/README.md). */
@@ -164,6 +166,23 @@ int kube_delete(struct kube_client *client, const struct kube_resource *resource
 int kube_request(struct kube_client *client, const char *method, const char *path,
                  const char *query, const char *content_type, const json_t *body,
                  struct kube_result *result);
+
+struct kube_read_options {
+    const char *query; /* "a=b&c=d", encoded; NULL: none */
+    bool stream;       /* no deadline, not tried again: a log that is followed */
+    uint64_t idle_ns;  /* of a stream: nothing came for so long, -ETIMEDOUT; 0: for ever */
+    const bool *stop;  /* of a stream, as in kube_watch(); or NULL */
+};
+
+/*
+ * GET of what need not be JSON: a pod's log, a page through the API server's proxy. sink takes the
+ * bytes of a 200 answer as they come; a negative value from it ends the call and is returned. Once
+ * it has seen bytes the request is not sent again. Returns as the calls above; result->object stays
+ * NULL but for a failure's Status.
+ */
+int kube_read(struct kube_client *client, const char *path, const struct kube_read_options *options,
+              int (*sink)(void *context, const char *data, size_t size), void *context,
+              struct kube_result *result);
 
 /* The path of a resource's collection or (name) of one object; owned by the caller. */
 char *kube_path(const struct kube_resource *resource, const char *namespace, const char *name,

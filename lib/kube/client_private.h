@@ -13,7 +13,8 @@
 #include "kube/client_warning.h"
 
 enum {
-    KUBE_SLOTS_IDLE_MAX = 4,       /* connections kept for later calls; calls at once have no cap */
+    KUBE_SLOTS_IDLE_MAX = 4,       /* connections kept for later calls unless idle_max says
+                                      otherwise; calls at once have no cap */
     KUBE_MESSAGE_MAX = 2048,       /* bytes of a sentence about a failure */
     KUBE_NAME_MAX = 1024,          /* bytes of a name or namespace; the API server's own are 253 */
     KUBE_ERROR_BODY_MAX = 1 << 20, /* of an answer that is a failure */
@@ -41,6 +42,7 @@ struct kube_client {
     char *user_agent;
     uint64_t timeout_ns;
     size_t answer_bytes;
+    unsigned tries_max, idle_max;
     char *base_url;                /* what paths are appended to */
     char *host;                    /* "10.0.0.1:6443", for messages and labels */
     char *host_header;             /* "Host: ..." when base_url has tls_server_name; or NULL */
@@ -76,7 +78,8 @@ struct kube_call {
     const char *path; /* with a '/' in front */
     const char *query;
     const char *content_type;
-    const char *body; /* NULL: none */
+    const char *accept; /* NULL: JSON */
+    const char *body;   /* NULL: none */
     size_t body_length;
     enum kube_answer answer;
     bool repeatable;  /* sending it twice has the effect of sending it once */

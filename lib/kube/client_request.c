@@ -188,3 +188,30 @@ int kube_request(struct kube_client *client, const char *method, const char *pat
                              .repeatable = strcmp(method, "GET") == 0};
     return kube_call_run(&call, result);
 }
+
+int kube_read(struct kube_client *client, const char *path, const struct kube_read_options *options,
+              int (*sink)(void *context, const char *data, size_t size), void *context,
+              struct kube_result *result)
+{
+    static const struct kube_read_options none = {.query = NULL};
+    cleanup_free char *what = xasprintf("GET %s", path);
+
+    kube_result_free(result);
+    if (*path != '/')
+        return kube_result_fail(result, -EINVAL, what, "a path begins with /");
+    if (!options)
+        options = &none;
+    struct kube_call call = {.client = client,
+                             .method = "GET",
+                             .what = what,
+                             .path = path,
+                             .query = options->query,
+                             .accept = "*/*",
+                             .repeatable = true,
+                             .stream = options->stream,
+                             .idle_ns = options->stream ? options->idle_ns : 0,
+                             .stop = options->stop,
+                             .sink = sink,
+                             .sink_context = context};
+    return kube_call_run(&call, result);
+}

@@ -144,7 +144,7 @@ int kube_call_run(const struct kube_call *call, struct kube_result *result)
         ret = try_once(&attempt, refused, &renewals, result);
         kube_metrics_attempt(client, &attempt, tries > 1);
         refused = attempt.status == 401 && attempt.failed == 0;
-        again = ret < 0 && tries < KUBE_TRIES_MAX && (refused ? !renewed : may_repeat(&attempt));
+        again = ret < 0 && tries < client->tries_max && (refused ? !renewed : may_repeat(&attempt));
         if (again && !refused) {
             uint64_t until_ns = clock_monotonic_ns() + pause_ns(tries, attempt.retry_after_ns);
             /* Past the deadline nothing could come of it: what we have is the answer. */

@@ -172,10 +172,11 @@ static struct curl_slist *make_headers(const struct kube_call *call, const char 
     struct curl_slist *headers = NULL;
 
     /* A server that does not know the first form takes the second. */
-    add_header(&headers, "Accept",
-               call->answer == KUBE_ANSWER_METADATA
-                   ? "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-                   : "application/json");
+    const char *json =
+        call->answer == KUBE_ANSWER_METADATA
+            ? "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+            : "application/json";
+    add_header(&headers, "Accept", call->accept ? call->accept : json);
     add_header(&headers, "User-Agent", call->client->user_agent);
     if (call->body) {
         add_header(&headers, "Content-Type",
