@@ -4,15 +4,21 @@
 
 #include "ctl/verb.h"
 
+#ifdef DPUMESH_CLUSTER
+#include "ctl/cluster/verbs.h"
+#endif
 #if __has_include("ctl/load.h")
 #include "ctl/load.h"
 #endif
 
 static const struct option_command *const commands[] = {
-    &verb_up,      &verb_ps,   &verb_scale,    &verb_logs,
-    &verb_apply,   &verb_down, &verb_validate, &verb_render,
+    &verb_up,      &verb_ps,        &verb_scale,    &verb_logs,
+    &verb_apply,   &verb_down,      &verb_validate, &verb_render,
 #if __has_include("ctl/load.h")
     &load_command,
+#endif
+#ifdef DPUMESH_CLUSTER
+    &verb_install, &verb_uninstall, &verb_status,   &verb_top,
 #endif
     NULL,
 };
@@ -41,7 +47,8 @@ int main(int argc, char **argv)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
-    const struct option_command *command = strcmp(name, plugin.name) == 0 ? &plugin : &program;
+    verb_is_plugin = strcmp(name, plugin.name) == 0;
+    const struct option_command *command = verb_is_plugin ? &plugin : &program;
 
     cleanup_options struct options options = OPTIONS_INIT;
     cleanup_error struct error *err = NULL;

@@ -8,6 +8,9 @@
 
 #include "base/option.h"
 
+/* Whether the program was called as kubectl's plugin; set once, by main(). */
+extern bool verb_is_plugin;
+
 extern const struct option_command verb_up;
 extern const struct option_command verb_ps;
 extern const struct option_command verb_scale;

@@ -1,0 +1,3 @@
+#include "ctl/verb.h"
+
+bool verb_is_plugin;
