@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "ctl/load_arguments.h"
 #include "ctl/load_plan.h"
 #include "ctl/load_report.h"
 #include "ctl/load_worker.h"
@@ -71,6 +72,20 @@ static const struct option_entry entries[] = {
      .help = "Print the result as one JSON object and nothing else."},
     {'q', "quiet", OPTION_TO_FLAG(struct load_options, quiet),
      .help = "Print the result only, no line a client and no progress."},
+    {0, "in-cluster", OPTION_TO_FLAG(struct load_options, cluster.in_cluster),
+     .help = "Run in a pod of the cluster, where TARGET is a URL as pods see it. dpu/NAME always "
+             "does."},
+    {0, "namespace", OPTION_TO_STRING(struct load_options, cluster.namespace), .argument = "NAME",
+     .help = "In the cluster: that of the DpuService and of the pod. Default: the context's."},
+    {0, "image", OPTION_TO_STRING(struct load_options, cluster.image), .argument = "IMAGE",
+     .help =
+         "In the cluster: the agent's image, which holds dpumesh. Default: the DpuService's, or "
+         "mubench-dpu-agent:latest."},
+    {0, "kubeconfig", OPTION_TO_STRING(struct load_options, cluster.kubeconfig), .argument = "FILE",
+     .help = "How to reach the cluster. Default: $KUBECONFIG, ~/.kube/config, or in a pod its "
+             "service account."},
+    {0, "context", OPTION_TO_STRING(struct load_options, cluster.context), .argument = "NAME",
+     .help = "The kubeconfig's context to use."},
 };
 
 static const char *const description[] = {
@@ -79,6 +94,9 @@ static const char *const description[] = {
     "http://HOST:8080/path is HTTP/1.1 with kept connections.",
     "Each request is answered once or it is an error: refused, unreachable, reset, timeout, "
     "bad_answer, lost (the connection ended without the answer), doubled (an answer too many).",
+    "dpu/NAME is the bridge of a DpuService: the test runs in the cluster, as a Job of one pod "
+    "from "
+    "the agent's image, prints here what it prints there, and is deleted at its end.",
     "An interrupt (Ctrl-C) ends the test and prints the result so far.", NULL};
 
 static const struct option_example examples[] = {
@@ -87,6 +105,7 @@ static const struct option_example examples[] = {
      "100 kept connections with 16 requests in flight on each, for ten seconds."},
     {"dpumesh load http://127.0.0.1:8080/api/v1 --rate 20000 -d 10s --json",
      "20,000 requests a second, whatever the answers do."},
+    {"kubectl dpumesh load dpu/s0 --concurrency 50 --requests 50", "From a pod of the cluster."},
 };
 
 static const struct option_status statuses[] = {
@@ -95,6 +114,8 @@ static const struct option_status statuses[] = {
     {EXIT_USAGE, "The command line is wrong."},
     {EXIT_UNREACHABLE, "The target was never reached."},
 };
+
+int (*load_cluster_run)(const struct load_cluster_test *test);
 
 static int load_run(const struct option_command *command, int argc, char **argv);
 
@@ -259,6 +280,40 @@ static void free_options(struct load_options *options)
     option_list_free(&options->headers);
 }
 
+static bool is_of_cluster(const struct load_options *load)
+{
+    return load->cluster.in_cluster || strncmp(load->target, "dpu/", 4) == 0;
+}
+
+/* What only a test in a cluster has. 0, or -EINVAL and a sentence. */
+static int check_cluster(const struct load_options *load, struct error **err)
+{
+    const struct load_cluster_options *c = &load->cluster;
+    if (is_of_cluster(load) && !load_cluster_run)
+        return error_make(err, EINVAL, "this dpumesh was built without the verbs for a cluster");
+    if (!is_of_cluster(load) && (c->kubeconfig || c->context || c->namespace || c->image))
+        return error_make(err, EINVAL,
+                          "--kubeconfig, --context, --namespace and --image are for a test in the "
+                          "cluster; give dpu/NAME, or --in-cluster with a URL");
+    return 0;
+}
+
+static int run_there(const struct load_options *load, const struct options *options,
+                     struct error **err)
+{
+    json_auto_t *arguments = NULL;
+    int r = load_arguments(&load_command, options, load, &arguments, err);
+    if (r < 0)
+        return r;
+    struct load_cluster_test test = {
+        .options = &load->cluster,
+        .target = load->target,
+        .arguments = arguments,
+        .longest_ns =
+            load->duration_ns ? load->duration_ns + load->warmup_ns + load->timeout_ns : 0};
+    return load_cluster_run(&test);
+}
+
 static int load_run(const struct option_command *command, int argc, char **argv)
 {
     __attribute__((cleanup(free_options))) struct load_options load = {0};
@@ -270,10 +325,16 @@ static int load_run(const struct option_command *command, int argc, char **argv)
     if (r != 0)
         return options_exit(command, r, err);
     load.target = options.operands[0];
-    r = load_plan_make(&load, &plan, &err);
+    r = check_cluster(&load, &err);
+    if (r == 0 && is_of_cluster(&load))
+        r = run_there(&load, &options, &err);
+    else if (r == 0)
+        r = load_plan_make(&load, &plan, &err);
     if (r == -EINVAL)
         return options_exit(command, r, err);
-    if (r == 0)
+    /* Who reads it through a pipe or a pod's log wants each line when it is there. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (r == 0 && plan)
         r = run_test(&load, plan, &err);
     if (r >= 0)
         return r;

@@ -3,6 +3,7 @@ set(DPUMESH_LOAD_SOURCES
     histogram.c
     load.c
     load_answer.c
+    load_arguments.c
     load_arrival.c
     load_conn.c
     load_http.c

@@ -10,7 +10,29 @@
 #ifndef DPUMESH_CTL_LOAD_H
 #define DPUMESH_CTL_LOAD_H
 
+#include <jansson.h>
+
 #include "base/option.h"
+
+/* Where and how a test runs that does not run here; NULL: not given. */
+struct load_cluster_options {
+    const char *kubeconfig, *context, *namespace, *image;
+    bool in_cluster;
+};
+
+/* A test to be run in a pod. */
+struct load_cluster_test {
+    const struct load_cluster_options *options;
+    const char *target;      /* "dpu/NAME", or a URL as the pod sees it */
+    const json_t *arguments; /* of `dpumesh load` there, but for the target: texts */
+    uint64_t longest_ns;     /* that it can take; 0: not known */
+};
+
+/*
+ * Runs a test in the cluster, prints what it prints, and returns its exit status. Set by the
+ * program that has the cluster's verbs (ctl/cluster/load.c); NULL: it has none.
+ */
+extern int (*load_cluster_run)(const struct load_cluster_test *test);
 
 /* The verb's options, for the program's own help, man page and completions; its run is load_run. */
 extern const struct option_command load_command;

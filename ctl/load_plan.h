@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/option.h"
+#include "ctl/load.h"
 #include "ctl/load_answer.h"
 
 /* What a client sends first on a bridge connection that it will keep: newline frames
@@ -48,7 +49,8 @@ struct load_options {
     unsigned arrivals; /* enum load_arrivals */
     uint64_t seed;     /* of Poisson arrivals */
     bool keep_alive, one_shot, any_answer;
-    bool json, quiet; /* the report's business, not the plan's */
+    bool json, quiet;                    /* the report's business, not the plan's */
+    struct load_cluster_options cluster; /* where it runs; not the plan's either */
 };
 
 struct load_plan {

@@ -5,6 +5,7 @@
 #include "ctl/verb.h"
 
 #ifdef DPUMESH_CLUSTER
+#include "ctl/cluster/load.h"
 #include "ctl/cluster/verbs.h"
 #endif
 #if __has_include("ctl/load.h")
@@ -49,6 +50,10 @@ int main(int argc, char **argv)
     const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
     verb_is_plugin = strcmp(name, plugin.name) == 0;
     const struct option_command *command = verb_is_plugin ? &plugin : &program;
+
+#ifdef DPUMESH_CLUSTER
+    load_cluster_run = cluster_load;
+#endif
 
     cleanup_options struct options options = OPTIONS_INIT;
     cleanup_error struct error *err = NULL;
