@@ -63,7 +63,10 @@ static void add_agent(struct top_row *row, const struct top_agent *agent,
     add(&row->queue_depth, agent->figures.queue_depth);
     add(&row->queue_capacity, agent->figures.queue_capacity);
     /* Before its first request an agent has no histogram: that is known, and nothing. */
-    bool idle = rates.requests_per_s == 0 && rates.latency.bound_count == 0;
+    bool told = !isnan(rates.requests_per_s);
+    bool idle = told && agent->figures.latency.bound_count == 0;
+    if (told && before->figures.latency.bound_count == 0)
+        rates.latency = agent->figures.latency;
     if (!add_histogram(latency, &rates.latency) && !idle) {
         row->p50_ms.missing++;
         row->p99_ms.missing++;
