@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "ctl/cluster/cluster.h"
@@ -77,17 +78,40 @@ static bool is_foreign(const json_t *before)
            strcmp(dig_label(before, "app.kubernetes.io/part-of"), "mubench-dpu") != 0;
 }
 
-static int apply(const struct cluster *cluster, const json_t *object, struct error **err)
+/* Gets what stands there; what is on its way out is waited for. 0, -ENOENT, or -errno and a
+ * sentence. */
+static int get_present(const struct cluster *cluster, const json_t *object, uint64_t deadline_ns,
+                       struct kube_result *result, struct error **err)
+{
+    static const struct timespec look = {.tv_nsec = 300 * NS_PER_MS};
+    const struct kube_resource *resource = manifest_resource(object);
+    const char *namespace = json_string_value(dig(object, "metadata", "namespace", NULL));
+    const char *name = dig_text(object, "metadata", "name", NULL);
+    for (bool told = false;; told = true) {
+        int r = kube_get(cluster->client, resource, namespace, name, result);
+        if (r < 0)
+            return r == -ENOENT ? r : cluster_error(cluster, r, result, err);
+        if (!dig(result->object, "metadata", "deletionTimestamp", NULL))
+            return 0;
+        if (clock_monotonic_ns() >= deadline_ns)
+            return error_make(err, ETIMEDOUT, "%s/%s is being deleted, and is not gone in time",
+                              resource->plural, name);
+        if (!told)
+            say("waiting until %s/%s is gone", resource->plural, name);
+        nanosleep(&look, NULL);
+    }
+}
+
+static int apply(const struct cluster *cluster, const json_t *object, uint64_t deadline_ns,
+                 struct error **err)
 {
     static const struct kube_write_options how = {.manager = MANAGER, .force = true};
     const struct kube_resource *resource = manifest_resource(object);
-    const char *namespace = json_string_value(dig(object, "metadata", "namespace", NULL));
     cleanup_kube_result struct kube_result before = KUBE_RESULT_INIT, after = KUBE_RESULT_INIT;
 
-    int r = kube_get(cluster->client, resource, namespace,
-                     dig_text(object, "metadata", "name", NULL), &before);
+    int r = get_present(cluster, object, deadline_ns, &before, err);
     if (r < 0 && r != -ENOENT)
-        return cluster_error(cluster, r, &before, err);
+        return r;
     if (r == 0 && is_foreign(before.object)) {
         tell(object, "is not ours, and left as it is");
         return 0;
@@ -108,7 +132,7 @@ static int apply_all(const struct cluster *cluster, const json_t *objects, uint6
     json_t *object;
     json_array_foreach(objects, i, object)
     {
-        int r = apply(cluster, object, err);
+        int r = apply(cluster, object, deadline_ns, err);
         if (r == 0 && strcmp(dig_text(object, "kind", NULL), "CustomResourceDefinition") == 0)
             r = rollout_wait_crd(cluster, dig_text(object, "metadata", "name", NULL), deadline_ns,
                                  err);

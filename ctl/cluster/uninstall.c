@@ -105,7 +105,7 @@ static int delete_one(const struct cluster *cluster, const struct kube_resource 
     cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     bool in_use = false;
     int r = kube_get(cluster->client, resource, namespace, name, &result);
-    if (r == -ENOENT)
+    if (r == -ENOENT || dig(result.object, "metadata", "deletionTimestamp", NULL))
         return 0;
     if (r < 0)
         return cluster_error(cluster, r, &result, err);

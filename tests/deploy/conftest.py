@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kube"))
 
-for module in ("operatorkit", "processes", "manifests"):
+for module in ("operatorkit", "plugin", "processes", "manifests"):
     pytest.register_assert_rewrite(module)
 
 import manifests  # noqa: E402
