@@ -9,6 +9,7 @@
 #include "ctl/cluster/cluster.h"
 #include "ctl/cluster/dig.h"
 #include "ctl/cluster/manifests.h"
+#include "ctl/cluster/remove.h"
 #include "ctl/cluster/verbs.h"
 #include "ctl/terminal.h"
 
@@ -29,7 +30,7 @@ static const struct option_entry entries[] = {
      .help = "With --crd: delete them although there are some."},
     {0, "timeout", OPTION_TO_DURATION(struct uninstall, timeout_ns), .argument = "TIME",
      .fallback = "2m", .min = NS_PER_S, .max = 3600 * NS_PER_S,
-     .help = "How long to wait until the CRD is gone."},
+     .help = "With --crd: how long to wait until all is gone."},
 };
 
 static const char *const description[] = {
@@ -47,8 +48,9 @@ static const struct option_status statuses[] = {
                     "DpuServices"},
 };
 
-/* Says what --crd would delete. 0, or the exit status. */
-static int check_crd(const struct cluster *cluster, const struct uninstall *given)
+/* Lists what --crd would delete, and refuses to without --yes. 0, or the exit status. */
+static int check_crd(const struct cluster *cluster, const struct uninstall *given,
+                     json_t **ret_services)
 {
     cleanup_error struct error *err = NULL;
     json_auto_t *services = NULL, *namespaces = json_object();
@@ -61,6 +63,7 @@ static int check_crd(const struct cluster *cluster, const struct uninstall *give
         return complain(CLUSTER_FAILED, "%s", error_message(err));
     json_array_foreach(services, i, service) json_object_set_new(
         namespaces, dig_text(service, "metadata", "namespace", NULL), json_true());
+    *ret_services = json_incref(services);
     if (json_array_size(services) == 0 || given->yes)
         return 0;
     return complain(CLUSTER_USAGE,
@@ -184,19 +187,22 @@ static int uninstall(const struct uninstall *given, const json_t *objects)
 {
     cleanup_cluster struct cluster cluster = CLUSTER_INIT;
     cleanup_error struct error *err = NULL;
+    json_auto_t *services = NULL;
+    uint64_t deadline_ns = clock_monotonic_ns() + given->timeout_ns;
     int r = cluster_open(&given->cluster, 0, &cluster, &err);
     if (r < 0)
         return complain(CLUSTER_USAGE, "%s", error_message(err));
-    int status = given->crd ? check_crd(&cluster, given) : CLUSTER_OK;
+    int status = given->crd ? check_crd(&cluster, given, &services) : CLUSTER_OK;
     if (status != CLUSTER_OK)
         return status;
-    /* While the operator is there, so that it sees its DpuServices go. */
-    if (given->crd)
-        r = delete_one(&cluster, &cluster_crds, NULL, CLUSTER_CRD_NAME, &err);
-    if (r == 0 && given->crd)
-        r = wait_gone(&cluster, clock_monotonic_ns() + given->timeout_ns, &err);
+    if (services)
+        r = remove_services(&cluster, services, deadline_ns, &err);
     if (r == 0)
         r = delete_all(&cluster, objects, &err);
+    if (r == 0 && given->crd)
+        r = delete_one(&cluster, &cluster_crds, NULL, CLUSTER_CRD_NAME, &err);
+    if (r == 0 && given->crd)
+        r = wait_gone(&cluster, deadline_ns, &err);
     if (r < 0)
         return complain(CLUSTER_FAILED, "%s", error_message(err));
     if (!given->crd)

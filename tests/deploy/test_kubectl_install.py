@@ -16,6 +16,9 @@ from processes import eventually
 from test_install import CRD, Installed, exists
 
 
+CRD_NAME = "dpuservices.dpumesh.io"
+
+
 def printed(*arguments):
     """What --dry-run prints, which asks no cluster."""
     done = specs.run(specs.BIN / "dpumesh", "install", "--dry-run", *arguments)
@@ -123,12 +126,14 @@ def uninstall(cluster, objects, system):
     eventually(lambda: not any(exists(cluster, one) for one in gone), 60)
     assert system.dpu("s0") and system.children("s0")
     status(cluster, 1, "there is none in namespace dpumesh-system", "crd          dpuservices.dpumesh.io v1alpha1")
-    plugin.ok(cluster, "uninstall", "--crd", "--yes")
+    out = plugin.ok(cluster, "uninstall", "--crd", "--yes")
+    assert words(out)["dpuservices/s0"] == "deleted" and words(out)[f"customresourcedefinitions/{CRD_NAME}"] == "deleted"
+    # What a DpuService made went with it, and before the CRD did.
+    assert not cluster.kubectl("get", "deployments,services,configmaps", "-l", "app.kubernetes.io/name=dpumesh-agent")
     code, _, _ = cluster.client.request("GET", CRD)
     assert code == 404
-    # What a DpuService made goes with it.
-    eventually(lambda: not cluster.kubectl("get", "deployments", "-o", "name"), 60)
-    assert words(plugin.ok(cluster, "uninstall", "--crd")).get("deployments/dpumesh-operator") is None
+    # Nothing is there any more.
+    assert not words(plugin.ok(cluster, "uninstall", "--crd"))
 
 
 def test_says_why_the_operator_does_not_come(cluster):
