@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "ctl/cluster/age.h"
 #include "ctl/cluster/cluster.h"
 #include "ctl/cluster/dig.h"
+#include "ctl/cluster/operator_version.h"
 #include "ctl/cluster/rollout.h"
 #include "ctl/cluster/status_lines.h"
 #include "ctl/cluster/trouble.h"
@@ -14,6 +16,9 @@
 #include "ctl/table.h"
 #include "ctl/terminal.h"
 #include "kube/time.h"
+
+/* A pod that does not tell its version in this time keeps it to itself. */
+#define PAGE_NS (2 * NS_PER_S)
 
 struct status {
     struct cluster_options cluster;
@@ -88,7 +93,9 @@ static bool tell_crd(const struct cluster *cluster)
                 established ? "" : ", and is not Established");
 }
 
-static bool tell_operator(const struct cluster *cluster, const char *namespace)
+/* page_cluster: the same, with the deadline of a page. */
+static bool tell_operator(const struct cluster *cluster, const struct cluster *page_cluster,
+                          const char *namespace)
 {
     cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     int r =
@@ -105,10 +112,13 @@ static bool tell_operator(const struct cluster *cluster, const char *namespace)
         json_array_get(dig(deployment, "spec", "template", "spec", "containers", NULL), 0);
     bool fine = rollout_is_complete(deployment) &&
                 dig_number(deployment, "status", "readyReplicas", NULL) > 0;
-    tell("operator", fine, "%lld/%lld pods ready in %s, image %s",
+    json_auto_t *pods = NULL;
+    cluster_list(cluster, &cluster_pods, namespace, CLUSTER_OPERATOR_SELECTOR, &pods, NULL);
+    cleanup_free char *versions = operator_versions(page_cluster, pods);
+    tell("operator", fine, "%lld/%lld pods ready in %s, image %s, version %s",
          dig_number(deployment, "status", "readyReplicas", NULL),
          dig_number(deployment, "spec", "replicas", NULL), namespace,
-         dig_text(container, "image", NULL));
+         dig_text(container, "image", NULL), versions ? versions : "?");
     if (fine)
         return true;
     json_auto_t *troubles = troubles_of_deployment(cluster, deployment, CLUSTER_OPERATOR_SELECTOR);
@@ -195,12 +205,13 @@ static int run(const struct option_command *command, int argc, char **argv)
     struct status given;
     cleanup_options struct options options = OPTIONS_INIT;
     cleanup_error struct error *err = NULL;
-    cleanup_cluster struct cluster cluster = CLUSTER_INIT;
+    cleanup_cluster struct cluster cluster = CLUSTER_INIT, page_cluster = CLUSTER_INIT;
     cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     int r = options_parse(command, argc, argv, &given, &options, &err);
     if (r != 0)
         return options_exit(command, r, err);
-    if (cluster_open(&given.cluster, 0, &cluster, &err) < 0)
+    if (cluster_open(&given.cluster, 0, &cluster, &err) < 0 ||
+        cluster_open(&given.cluster, PAGE_NS, &page_cluster, &err) < 0)
         return complain(CLUSTER_USAGE, "%s", error_message(err));
     /* One sentence, not five, when nobody is there. */
     r = kube_request(cluster.client, "GET", "/version", NULL, NULL, NULL, &result);
@@ -209,7 +220,7 @@ static int run(const struct option_command *command, int argc, char **argv)
     tell("cluster", true, "%s, Kubernetes %s", cluster.config->server,
          r == 0 ? dig_text(result.object, "gitVersion", NULL) : "?");
     bool has_crd = tell_crd(&cluster);
-    bool fine = tell_operator(&cluster, given.cluster.namespace);
+    bool fine = tell_operator(&cluster, &page_cluster, given.cluster.namespace);
     fine = tell_leader(&cluster, given.cluster.namespace) && fine;
     fine = tell_services(&cluster, has_crd) && fine;
     return fine ? CLUSTER_OK : CLUSTER_FAILED;

@@ -6,16 +6,19 @@ import pytest
 import yaml
 
 import manifests
+import netns
 import operatorkit
 import plugin
 import pods as kubelet
 import specs
+from controlplane import ControlPlane
 from manifests import CRD as CRD_FILE
 from manifests import NAME, SYSTEM
 from processes import eventually
 from test_install import CRD, Installed, exists
 
 
+ADDRESS = "10.250.77.1"  # of a pod of the operator
 CRD_NAME = "dpuservices.dpumesh.io"
 
 
@@ -62,7 +65,17 @@ def words(text):
     return {line[0]: line[-1] for line in found}
 
 
-def test_install_upgrade_uninstall(cluster, tmp_path):
+@pytest.fixture
+def isolated(kube_programs):
+    """A control plane in a network namespace: the API server's proxy connects to pods, and nowhere else."""
+    if not netns.possible():
+        pytest.skip("a network namespace takes root")
+    with netns.entered(ADDRESS), ControlPlane(programs=kube_programs) as plane:
+        yield plane
+
+
+def test_install_upgrade_uninstall(isolated, tmp_path):
+    cluster = isolated
     with cluster.kubelet(SYSTEM):
         first = plugin.ok(cluster, "install", "--timeout", "60s")
         assert set(words(first).values()) == {"created"} and len(words(first)) == 12
@@ -79,6 +92,10 @@ def test_install_upgrade_uninstall(cluster, tmp_path):
         assert deployment["spec"]["replicas"] == 2 and deployment["status"]["updatedReplicas"] == 2
     objects = printed()
     operator = Installed(cluster, tmp_path, objects, SYSTEM)
+    # One of its pods is the process that we run.
+    operator.command[-1] = f"--metrics-address={ADDRESS}:9090"
+    (one, _) = kubelet.living(cluster.client, SYSTEM)
+    kubelet.patch_status(cluster.client, one, {"podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}]})
     system = operatorkit.System(cluster, "default", tmp_path)
     system.apply(specs.dpu_service("s0"), specs.dpu_service("s1"))
     try:
@@ -86,7 +103,7 @@ def test_install_upgrade_uninstall(cluster, tmp_path):
         with cluster.kubelet("default"):
             for name in ("s0", "s1"):
                 system.condition(name, "Ready", "True", timeout=60)
-            status(cluster, 0, "2/2 pods ready in dpumesh-system, image mubench-dpu-operator:2", "2 of 2 are well")
+            status(cluster, 0, "2/2 pods ready in dpumesh-system, image mubench-dpu-operator:2, version 0.1.0", "2 of 2 are well")
             assert f"leader       {operator.wait_line(msg='leading')['identity']}" in status(cluster, 0)
         system.apply(specs.dpu_service("s1", image="nowhere/image:1"))
         pod = eventually(lambda: pod_with(cluster, "nowhere/image:1"), 30)

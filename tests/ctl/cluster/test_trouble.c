@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "ctl/cluster/operator_version.h"
 
 static void expect(const char *status, const char *trouble)
 {
@@ -52,4 +53,19 @@ Test(trouble, a_pod_that_goes_is_not_ready)
     cr_assert(pod_is_ready(pod));
     json_object_set_new(json_object_get(pod, "metadata"), "deletionTimestamp", json_string("x"));
     cr_assert_not(pod_is_ready(pod));
+}
+
+static char *version_on(const char *page)
+{
+    return operator_version_read(page, strlen(page));
+}
+
+Test(operator_version, is_what_the_page_says)
+{
+    cleanup_free char *version = version_on("up{version=\"9\"} 1\ndpumesh_build_info{component="
+                                            "\"operator\",version=\"0.1.0\"} 1\n");
+    cr_assert_str_eq(version, "0.1.0");
+    cr_assert_null(version_on("dpumesh_build_info 1\n"));
+    cr_assert_null(version_on("dpumesh_build_info{version=\"1\"} 1\n<html>\n"));
+    cr_assert_null(version_on(""));
 }

@@ -1,0 +1,76 @@
+#include "ctl/cluster/operator_version.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "ctl/cluster/dig.h"
+#include "ctl/cluster/trouble.h"
+#include "obs/exposition_read.h"
+
+enum { PAGE_BYTES_MAX = 4 << 20, VERSIONS_MAX = 1024 };
+
+static int visit(void *context, const struct exposition_sample *sample)
+{
+    char **version = context;
+    const struct exposition_text *label = exposition_label(sample, "version");
+    if (!*version && label && exposition_is(sample, "dpumesh_build_info"))
+        *version = xstrndup(label->data, label->length);
+    return 0;
+}
+
+char *operator_version_read(const char *page, size_t length)
+{
+    char *version = NULL;
+    if (exposition_read(page, length, visit, &version, NULL) < 0)
+        free(STEAL_POINTER(version));
+    return version;
+}
+
+static int take(void *context, const char *data, size_t size)
+{
+    return buffer_append(context, data, size) < 0 ? -EFBIG : 0;
+}
+
+/* The port that the operator's container calls metrics. */
+static long long metrics_port(const json_t *pod)
+{
+    const json_t *container = json_array_get(dig(pod, "spec", "containers", NULL), 0);
+    size_t i;
+    json_t *port;
+    json_array_foreach(json_object_get(container, "ports"), i, port)
+    {
+        if (strcmp(dig_text(port, "name", NULL), "metrics") == 0)
+            return dig_number(port, "containerPort", NULL);
+    }
+    return 0;
+}
+
+static char *version_of_pod(const struct cluster *cluster, const json_t *pod)
+{
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+    cleanup_buffer struct buffer page = BUFFER_INIT(PAGE_BYTES_MAX);
+    cleanup_free char *path = xasprintf("/api/v1/namespaces/%s/pods/%s:%lld/proxy/metrics",
+                                        dig_text(pod, "metadata", "namespace", NULL),
+                                        dig_text(pod, "metadata", "name", NULL), metrics_port(pod));
+    if (metrics_port(pod) == 0 || kube_read(cluster->client, path, NULL, take, &page, &result) < 0)
+        return NULL;
+    return operator_version_read(page.data, page.length);
+}
+
+char *operator_versions(const struct cluster *cluster, const json_t *pods)
+{
+    struct buffer versions = BUFFER_INIT(VERSIONS_MAX);
+    size_t i;
+    json_t *pod;
+    json_array_foreach(pods, i, pod)
+    {
+        cleanup_free char *version = pod_is_ready(pod) ? version_of_pod(cluster, pod) : NULL;
+        if (version && !strstr(buffer_terminate(&versions), version))
+            buffer_printf(&versions, "%s%s", versions.length ? ", " : "", version);
+    }
+    if (versions.length > 0)
+        return buffer_terminate(&versions);
+    buffer_free(&versions);
+    return NULL;
+}
