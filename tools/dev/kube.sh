@@ -10,28 +10,36 @@ usage() {
   cat << END
 Usage: ./dev setup --kube
 
-Finds etcd and Kubernetes $minor (${programs[*]:1}) for
+Finds etcd and Kubernetes $minor (${control_plane[*]:1}) for
 the tests against a real API server. Each program is looked for in the directory KUBEBUILDER_ASSETS,
 then in PATH, then in ${cache/#"$HOME"/\~}. What is in none of them is built once from Go modules
 (tools/kube/go.mod) into the last: seven to thirteen minutes for all, on two cores. That needs Go
 $go_least or later, and nothing else does: without it the kube tier of ./dev test is left out, and the
 exit status is 3.
 
+Then the same for what makes a whole node of it, three minutes more: ${node[*]:0:3}
+of that Kubernetes, ${node[*]:3:1} and ${node[*]:4} (tools/${node[*]:3:1}, tools/${node[*]:4}).
+Without these ./dev node and the node tier are left out.
+
 tools/dev/kube.sh is behind it and takes:
+  --node     besides the programs of a control plane those of a node
   --find     only print "NAME PATH" lines of programs; status 1 when one is not there
   --check    status 3 and a sentence when programs have to be built and can't be
 END
 }
 
-# In this order, which is also the order in which they are built. kube-scheduler, kube-proxy and
-# kubelet are in tools/kube/tools.go already: a word here is all they take.
-programs=(etcd kube-apiserver kube-controller-manager kubectl)
+# In this order, which is also the order in which they are built.
+control_plane=(etcd kube-apiserver kube-controller-manager kubectl)
+node=(kube-scheduler kube-proxy kubelet metrics-server coredns)
+programs=("${control_plane[@]}")
 
 required() { # MODULE GO.MOD
   sed -n "s|^require $1 v||p" "$2"
 }
 kube_version=$(required k8s.io/kubernetes tools/kube/go.mod)
 etcd_version=$(required go.etcd.io/etcd/server/v3 tools/kube/etcd/go.mod)
+metrics_version=$(required sigs.k8s.io/metrics-server tools/metrics-server/go.mod)
+dns_version=$(required github.com/coredns/coredns tools/coredns/go.mod)
 minor=${kube_version%.*}
 go_least=$(sed -nE 's/^go ([0-9]+\.[0-9]+).*/\1/p' tools/kube/go.mod)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/dpumesh
@@ -39,6 +47,8 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/dpumesh
 built_path() {
   case $1 in
     etcd) printf '%s/etcd/v%s/etcd\n' "$cache" "$etcd_version" ;;
+    metrics-server) printf '%s/metrics-server/v%s/metrics-server\n' "$cache" "$metrics_version" ;;
+    coredns) printf '%s/coredns/v%s/coredns\n' "$cache" "$dns_version" ;;
     *) printf '%s/kube/v%s/%s\n' "$cache" "$kube_version" "$1" ;;
   esac
 }
@@ -48,7 +58,7 @@ minor_of() {
   local arguments=(--version)
   [ "$(basename "$1")" != kubectl ] || arguments=(version --client)
   timeout 20 "$1" "${arguments[@]}" 2> /dev/null < /dev/null |
-    sed -nE '1s/^(Kubernetes|Client Version:|etcd Version:) v?([0-9]+\.[0-9]+)\..*/\2/p' || true
+    sed -nE '1s/^((Kubernetes|Client Version:|etcd Version:) |CoreDNS-)?v?([0-9]+\.[0-9]+)\..*/\3/p' || true
 }
 
 fits() { # NAME PATH
@@ -56,6 +66,8 @@ fits() { # NAME PATH
   case $1 in
     # Older ones can't say how far a watch has come, without which there are no streaming lists.
     etcd) [[ $(minor_of "$2") == 3.[56] ]] ;;
+    metrics-server) [[ $(minor_of "$2") == 0.[789] ]] ;;
+    coredns) [[ $(minor_of "$2") == 1.* ]] ;;
     *) [ "$(minor_of "$2")" = "$minor" ] ;;
   esac
 }
@@ -105,7 +117,7 @@ can_build() {
     printf './dev %s: %s of Kubernetes %s can not be built: %s.\n' "$verb" "${missing[*]}" "$kube_version" "$reason"
     printf 'Install Go %s or later, or put these programs of any %s release into a directory and name it in\n' \
       "$go_least" "$minor"
-    printf 'KUBEBUILDER_ASSETS. Only the kube tier of ./dev test needs them.\n'
+    printf 'KUBEBUILDER_ASSETS. Only the %s of ./dev test needs them.\n' "$tiers"
   } >&2
   return 1
 }
@@ -113,14 +125,26 @@ can_build() {
 # build_program NAME: beside its place first, so that nobody ever runs half of it.
 build_program() {
   local name=$1 folder=tools/kube package=k8s.io/kubernetes/cmd/$1 path flags="-s -w" variable
-  local version=k8s.io/component-base/version
+  local version=k8s.io/component-base/version variables
   path=$(built_path "$name")
-  if [ "$name" = etcd ]; then
-    folder=tools/kube/etcd
-    package=go.etcd.io/etcd/server/v3
-  fi
-  for variable in "gitVersion=v$kube_version" "gitMajor=${minor%.*}" "gitMinor=${minor#*.}"; do
-    flags+=" -X $version.$variable"
+  variables=("$version.gitVersion=v$kube_version" "$version.gitMajor=${minor%.*}" "$version.gitMinor=${minor#*.}")
+  case $name in
+    etcd)
+      folder=tools/kube/etcd
+      package=go.etcd.io/etcd/server/v3
+      ;;
+    metrics-server)
+      folder=tools/metrics-server
+      package=sigs.k8s.io/metrics-server/cmd/metrics-server
+      variables=("sigs.k8s.io/metrics-server/pkg/version.gitVersion=v$metrics_version")
+      ;;
+    coredns)
+      folder=tools/coredns
+      package=github.com/coredns/coredns
+      ;;
+  esac
+  for variable in "${variables[@]}"; do
+    flags+=" -X $variable"
   done
   mkdir -p "$(dirname "$path")" || return
   scratch=$(mktemp -d "$(dirname "$path")/.build.XXXXXX") || return
@@ -158,9 +182,14 @@ build_missing() {
 offer_help "$@"
 quiet=0
 action=setup
+tiers="kube tier"
 for argument in "$@"; do
   case $argument in
     --find | --check) action=${argument#--} ;;
+    --node)
+      programs+=("${node[@]}")
+      tiers="kube and node tiers"
+      ;;
     --quiet) quiet=1 ;;
     *) refuse "unknown argument $argument" ;;
   esac

@@ -6,11 +6,11 @@ set -euo pipefail
 
 usage() {
   cat << 'EOF'
-Usage: ./dev setup [--print] [--quiet] [--kube] [build | lint | test | bench | kube | images]...
+Usage: ./dev setup [--print] [--quiet] [--kube] [build | lint | test | bench | kube | images | node]...
 
-Installs the Debian 12 packages that are missing for these purposes (default: all but images), and prints
+Installs the Debian 12 packages that are missing for these purposes (default: all but images and node), and prints
 which. Needs root or sudo, but only when something is missing. Services that come along (prometheus
-for its promtool, nginx as a control) are neither started nor enabled.
+for its promtool, nginx as a control, containerd) are neither started nor enabled.
 
   build   what ./dev build and ./dev demo need
   lint    what ./dev lint needs
@@ -19,6 +19,8 @@ for its promtool, nginx as a control) are neither started nor enabled.
   kube    what the kube tier of ./dev test needs besides Kubernetes' own programs; part of test
   images  what ./dev images and the images tier of ./dev test need where there is no engine: buildah,
           debootstrap, runc
+  node    what ./dev node and the node tier of ./dev test need besides Kubernetes' own programs: containerd, runc,
+          CNI plugins, iptables; kube included
 
   --kube     kube, and these programs: finds them (KUBEBUILDER_ASSETS, PATH, ~/.cache/dpumesh), or
              builds them there once, which takes Go and some minutes; ./dev help kube tells more.
@@ -38,6 +40,7 @@ declare -A sets=(
   [bench]="nginx-light wrk python3 procps"
   [kube]="openssl python3-pytest python3-pytest-timeout python3-yaml curl"
   [images]="buildah debootstrap runc python3-pytest python3-pytest-timeout"
+  [node]="containerd containernetworking-plugins gcc iproute2 iptables libc6-dev prometheus runc tini"
 )
 
 # What stands for the packages on a system whose packages we don't know the names of.
@@ -48,8 +51,9 @@ declare -A commands=(
   [bench]="nginx wrk"
   [kube]="openssl curl"
   [images]="buildah"
+  [node]="containerd gcc ip iptables prometheus runc tini"
 )
-declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="")
+declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="" [node]="")
 
 offer_help "$@"
 print=0
@@ -62,6 +66,7 @@ for argument in "$@"; do
     --quiet) quiet=1 ;;
     --kube) kube=1 ;;
     build | lint | kube | images) purposes+=("$argument") ;;
+    node) purposes+=(kube node) ;;
     test) purposes+=(build lint test kube) ;;
     bench) purposes+=(build bench) ;;
     *) refuse "unknown argument $argument" ;;
@@ -75,7 +80,9 @@ if [ "$kube" = 1 ] && [ "$print" = 0 ]; then
   bash tools/dev/kube.sh --check
   bash tools/dev/setup.sh "${options[@]}" kube "${purposes[@]}"
   bash tools/dev/kube.sh "${options[@]}"
-  # Without Helm only tests of deploy/chart are left out.
+  # Without these only the node tier is left out,
+  bash tools/dev/kube.sh "${options[@]}" --node || [ $? -eq 3 ]
+  # and without Helm only tests of deploy/chart.
   bash tools/dev/helm.sh "${options[@]}" || [ $? -eq 3 ]
   exit 0
 fi
@@ -182,6 +189,7 @@ if command -v systemctl > /dev/null && [ -d /run/systemd/system ]; then
     case $package in
       prometheus) "${as_root[@]}" systemctl disable --quiet prometheus.service || true ;;
       nginx-light) "${as_root[@]}" systemctl disable --quiet nginx.service || true ;;
+      containerd) "${as_root[@]}" systemctl disable --quiet containerd.service || true ;;
     esac
   done
 fi
