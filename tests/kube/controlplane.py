@@ -38,6 +38,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 SERVICE_RANGE = "10.96.0.0/16"
 SERVER_NAMES = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", HOST, "10.96.0.1"]
+SERVERS = ("etcd", "etcd-peer", "apiserver")
 
 
 class NoKubernetes(Exception):
@@ -55,12 +56,19 @@ def find_programs():
 
 class ControlPlane:
     """Starts with start() or `with`; close() leaves nothing. Flags are further ones for the servers,
-    such as apiserver_flags=["--min-request-timeout=5"]."""
+    such as apiserver_flags=["--min-request-timeout=5"]. host, ports, folder: where the API server listens, the ports
+    of all servers by name, and a folder that is not there yet; by default free ones of this machine."""
 
-    def __init__(self, apiserver_flags=(), controller_manager_flags=(), programs=None):
+    def __init__(
+        self, apiserver_flags=(), controller_manager_flags=(), programs=None, host=HOST, ports=None, folder=None
+    ):
         self.programs = programs or find_programs()
         self.extra_flags = {"apiserver": apiserver_flags, "controller_manager": controller_manager_flags}
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dpumesh-kube."))
+        self.host = host
+        self.ports = ports or {name: free_port() for name in SERVERS}
+        if folder:
+            folder.mkdir()
+        self.folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="dpumesh-kube."))
         self.servers = Servers(self.folder)
         self.identities = []
         self.counter = itertools.count(1)
@@ -89,10 +97,9 @@ class ControlPlane:
         self.trusted.write_text("".join(authority.pem() for authority in self.authorities))
         self.serving = folder / "serving.crt", folder / "serving.key"
         self.place_serving(self.authorities[0])
-        self.ports = {name: free_port() for name in ("etcd", "etcd-peer", "apiserver")}
-        self.url = f"https://{HOST}:{self.ports['apiserver']}"
+        self.url = f"https://{self.host}:{self.ports['apiserver']}"
         self.kubeconfig = self.client_kubeconfig("admin", "/O=system:masters/CN=admin")
-        self.client = Client(HOST, self.ports["apiserver"], self.admin_context)
+        self.client = Client(self.host, self.ports["apiserver"], self.admin_context)
         self.audit_path = folder / "audit.log"
         self.etcd = self.servers.add("etcd", self.etcd_command())
         self.apiserver = self.servers.add("kube-apiserver", self.apiserver_command())
@@ -135,8 +142,8 @@ class ControlPlane:
         return [
             self.programs["kube-apiserver"],
             f"--etcd-servers=http://{HOST}:{self.ports['etcd']}",
-            f"--bind-address={HOST}",
-            f"--advertise-address={HOST}",
+            f"--bind-address={self.host}",
+            f"--advertise-address={self.host}",
             f"--secure-port={self.ports['apiserver']}",
             # An Endpoints object may not hold a loopback address.
             "--endpoint-reconciler-type=none",
@@ -242,7 +249,7 @@ class ControlPlane:
 
     def place_serving(self, authority):
         """Puts a new certificate in place, the key first: the API server reads both when one changes."""
-        pair = authority.issue(f"kube-apiserver-{time.monotonic_ns()}", hosts=SERVER_NAMES)
+        pair = authority.issue(f"kube-apiserver-{time.monotonic_ns()}", hosts=[*SERVER_NAMES, self.host])
         certificate, key = self.serving
         os.replace(pair.key, key)
         os.replace(pair.certificate, certificate)
@@ -251,7 +258,7 @@ class ControlPlane:
         """Whether a new connection meets a certificate of this authority."""
         context = ssl.create_default_context(cafile=authority.certificate)
         try:
-            with socket.create_connection((HOST, self.ports["apiserver"]), timeout=10) as plain:
+            with socket.create_connection((self.host, self.ports["apiserver"]), timeout=10) as plain:
                 with context.wrap_socket(plain, server_hostname=HOST):
                     return True
         except ssl.SSLCertVerificationError:

@@ -10,7 +10,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
-VERBS = ["setup", "build", "demo", "test", "bench", "campaign", "cluster", "images", "lint", "format", "clean"]
+VERBS = ["setup", "build", "demo", "test", "bench", "campaign", "cluster", "node", "images", "lint", "format", "clean"]
 
 
 def dev(*arguments):
