@@ -105,6 +105,11 @@ void agent_reconfigure(struct agent *agent, struct config_ref *ref)
     agent->running = ref;
 }
 
+void agent_leave(struct agent *agent)
+{
+    __atomic_store_n(&agent->phase, PHASE_LEAVING, __ATOMIC_RELEASE);
+}
+
 void agent_drain(struct agent *agent)
 {
     __atomic_store_n(&agent->phase, PHASE_DRAINING, __ATOMIC_RELEASE);

@@ -43,7 +43,8 @@ void config_ref_drop(struct config_ref *ref);
 enum agent_phase {
     PHASE_STARTING,
     PHASE_SERVING,
-    PHASE_DRAINING, /* SIGTERM: new work is answered 503, what is in flight is finished */
+    PHASE_LEAVING,  /* SIGTERM: not ready any more, all is served still (limits.shutdownDelay) */
+    PHASE_DRAINING, /* after that: new work is answered 503, what is in flight is finished */
     PHASE_DRAINED,  /* nothing is in flight, the I/O thread has ended */
 };
 
@@ -61,6 +62,8 @@ struct agent {
     struct answer_hooks pages; /* /metrics, /healthz, /readyz, /config */
 
     uint32_t phase; /* enum agent_phase, atomic */
+
+    bool shares_sockets; /* main thread: other replicas accept from them too */
 
     struct app *guest; /* the application when the I/O thread runs it; NULL when it has a thread */
 
@@ -95,6 +98,12 @@ void agent_destroy(struct agent *agent);
 
 /* Main thread: gives a new configuration to both threads. ref is taken over. */
 void agent_reconfigure(struct agent *agent, struct config_ref *ref);
+
+/*
+ * Main thread: tells that this replica is about to end: /readyz fails, HTTP connections are closed
+ * after an answer, and all else goes on until agent_drain().
+ */
+void agent_leave(struct agent *agent);
 
 /* Main thread: begins to drain. */
 void agent_drain(struct agent *agent);

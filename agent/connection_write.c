@@ -32,12 +32,14 @@ static ssize_t send_some(struct io *io, struct connection *c, const char *data, 
 /* Encodes ready answers, in order, up to OUT_HIGH bytes. */
 static void encode_ready(struct io *io, struct connection *c)
 {
+    /* Clients are to go elsewhere with their next request. */
+    bool leaving = io->draining || agent_phase(io->agent) == PHASE_LEAVING;
     io->out.length = 0;
     while (c->first != POOL_NONE && io->out.length < OUT_HIGH) {
         uint32_t at = c->first;
         const struct exchange *e = exchange_at(io, at);
         /* Only the last answer of an HTTP connection says that it is closed. */
-        bool last = e->next == POOL_NONE && (c->closing || (io->draining && c->in_length == 0));
+        bool last = e->next == POOL_NONE && (c->closing || (leaving && c->in_length == 0));
         bool keep_alive = e->flags & EXCHANGE_KEEP_ALIVE && !last;
         if (!(e->flags & EXCHANGE_READY) || exchange_encode(io, c, e, keep_alive) < 0)
             break;

@@ -89,20 +89,60 @@ static void reload(struct agent *agent, const char *path, bool quiet)
     log_info("configuration reloaded", LOG_STR("path", path));
 }
 
-/* True when it was a signal that drains. */
-static bool take_signal(struct agent *agent, int fd, const char *path)
+static void drain(struct agent *agent, int signo)
+{
+    log_info("draining", LOG_STR("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"),
+             LOG_DURATION("timeout", agent->running->config->limits.drain_timeout_ns));
+    agent_drain(agent);
+}
+
+/*
+ * The first SIGTERM: a cluster sends it while nodes are still told that this replica is no place
+ * for connections any more. Those that come meanwhile are served. A socket that others accept from
+ * as well needs no such time: what comes next is theirs.
+ */
+static void leave(struct agent *agent, uint64_t *drain_at_ns)
+{
+    uint64_t delay_ns = agent->running->config->limits.shutdown_delay_ns;
+    if (agent->shares_sockets || delay_ns == 0) {
+        drain(agent, SIGTERM);
+        return;
+    }
+    log_info("leaving, and serving until then", LOG_DURATION("delay", delay_ns));
+    agent_leave(agent);
+    *drain_at_ns = clock_monotonic_ns() + delay_ns;
+}
+
+/* drain_at_ns: when to drain, 0 as long as that is not known. */
+static void take_signal(struct agent *agent, int fd, const char *path, uint64_t *drain_at_ns)
 {
     struct signalfd_siginfo info;
     if (read(fd, &info, sizeof info) != sizeof info)
-        return false;
+        return;
     if (info.ssi_signo == SIGHUP) {
         reload(agent, path, false);
-        return false;
+        return;
     }
-    log_info("draining", LOG_STR("signal", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT"),
-             LOG_DURATION("timeout", agent->running->config->limits.drain_timeout_ns));
-    agent_drain(agent);
-    return true;
+    enum agent_phase phase = agent_phase(agent);
+    if (phase == PHASE_SERVING && info.ssi_signo == SIGTERM) {
+        leave(agent, drain_at_ns);
+    } else if (phase < PHASE_DRAINING) {
+        *drain_at_ns = 0;
+        drain(agent, (int)info.ssi_signo);
+    }
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+/* How long to sleep until then, 0: for ever. */
+static int poll_ms(uint64_t until_ns)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t wait_ms = until_ns <= now_ns ? 0 : (until_ns - now_ns) / NS_PER_MS + 1;
+    return !until_ns ? -1 : (int)wait_ms;
 }
 
 /*
@@ -153,27 +193,28 @@ int control_run(struct agent *agent, const char *path, int ended_fd, struct erro
         {.fd = signal_fd, .events = POLLIN},
         {.fd = file_fd, .events = POLLIN},
     };
-    bool draining = false;
-    uint64_t settled_ns = 0; /* when a change is acted upon, 0: there was none */
+    uint64_t settled_ns = 0;  /* when a change is acted upon, 0: there was none */
+    uint64_t drain_at_ns = 0; /* when leaving is over, 0: it has not begun, or is over */
     for (;;) {
-        uint64_t now_ns = clock_monotonic_ns();
-        int wait_ms = !settled_ns            ? -1
-                      : settled_ns <= now_ns ? 0
-                                             : (int)((settled_ns - now_ns) / NS_PER_MS) + 1;
-        int count = poll(polled, 3, wait_ms);
+        int count = poll(polled, 3, poll_ms(sooner(settled_ns, drain_at_ns)));
         if (count < 0 && errno != EINTR)
             return error_make(err, errno, "can't wait for events: %s", strerror(errno));
-        if (settled_ns && clock_monotonic_ns() >= settled_ns) {
+        uint64_t now_ns = clock_monotonic_ns();
+        if (settled_ns && now_ns >= settled_ns) {
             settled_ns = 0;
-            if (!draining)
+            if (agent_phase(agent) < PHASE_DRAINING)
                 reload(agent, path, true);
+        }
+        if (drain_at_ns && now_ns >= drain_at_ns) {
+            drain_at_ns = 0;
+            drain(agent, SIGTERM);
         }
         if (count <= 0)
             continue;
         if (polled[0].revents)
             return 0;
         if (polled[1].revents)
-            draining |= take_signal(agent, signal_fd, path);
+            take_signal(agent, signal_fd, path, &drain_at_ns);
         if (polled[2].revents && take_changes(file_fd, path) && !settled_ns)
             settled_ns = clock_monotonic_ns() + SETTLE_NS;
     }

@@ -227,7 +227,9 @@ static bool page_ready(void *context, struct buffer *reason)
     enum agent_phase phase = agent_phase(io->agent);
     if (phase == PHASE_SERVING)
         return true;
-    buffer_puts(reason, phase == PHASE_STARTING ? "starting" : "draining after SIGTERM");
+    buffer_puts(reason, phase == PHASE_STARTING  ? "starting"
+                        : phase == PHASE_LEAVING ? "leaving after SIGTERM"
+                                                 : "draining after SIGTERM");
     return false;
 }
 

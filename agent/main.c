@@ -117,6 +117,8 @@ static int serve(struct agent *agent, const char *path, const struct listener *l
     if (app_start(agent, own_thread, &app, &err) < 0)
         return failed(err, EXIT_FAILED);
     agent->guest = own_thread ? NULL : app;
+    for (size_t i = 0; i < count; i++)
+        agent->shares_sockets |= listeners[i].shared;
     if (io_start(agent, listeners, count, &io, &err) < 0) {
         app_stop(app);
         return failed(err, EXIT_FAILED);

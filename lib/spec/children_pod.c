@@ -157,8 +157,8 @@ static void set_scheduling(const struct dpuservice *service, json_t *pod, struct
 
 static json_int_t grace_seconds(const struct dpuservice *service)
 {
-    uint64_t drain_s = (service->limits.drain_timeout_ns + NS_PER_S - 1) / NS_PER_S;
-    return (json_int_t)drain_s + GRACE_BEYOND_DRAIN;
+    uint64_t end_ns = service->limits.shutdown_delay_ns + service->limits.drain_timeout_ns;
+    return (json_int_t)((end_ns + NS_PER_S - 1) / NS_PER_S) + GRACE_BEYOND_DRAIN;
 }
 
 static json_t *make_pod_spec(const struct dpuservice *service, struct buffer *owns)

@@ -81,16 +81,17 @@ struct queue_settings {
 };
 
 struct limit_settings {
-    size_t frame_bytes;        /* largest bridge frame and HTTP body; 1 MiB */
-    size_t arena_bytes;        /* registered memory each way; 64 MiB */
-    unsigned connections;      /* accepted at once, all listeners; 16384 */
-    unsigned requests;         /* in flight in this replica; 131072 */
-    unsigned pipeline;         /* unanswered requests a connection, then it is not read; 128 */
-    uint64_t frame_timeout_ns; /* first byte to last byte of a frame, then 408; 10 s */
-    uint64_t idle_timeout_ns;  /* keep-alive connection without a request, then closed; 5 m */
-    uint64_t write_timeout_ns; /* an answer that nobody reads, then closed; 30 s */
-    uint64_t drain_timeout_ns; /* after SIGTERM; 25 s */
-    unsigned sources;          /* distinct values of the metrics' label from; 64 */
+    size_t frame_bytes;         /* largest bridge frame and HTTP body; 1 MiB */
+    size_t arena_bytes;         /* registered memory each way; 64 MiB */
+    unsigned connections;       /* accepted at once, all listeners; 16384 */
+    unsigned requests;          /* in flight in this replica; 131072 */
+    unsigned pipeline;          /* unanswered requests a connection, then it is not read; 128 */
+    uint64_t frame_timeout_ns;  /* first byte to last byte of a frame, then 408; 10 s */
+    uint64_t idle_timeout_ns;   /* keep-alive connection without a request, then closed; 5 m */
+    uint64_t write_timeout_ns;  /* an answer that nobody reads, then closed; 30 s */
+    uint64_t shutdown_delay_ns; /* after SIGTERM, still serving; 5 s */
+    uint64_t drain_timeout_ns;  /* after that; 25 s */
+    unsigned sources;           /* distinct values of the metrics' label from; 64 */
 };
 
 struct log_settings {

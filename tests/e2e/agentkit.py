@@ -73,6 +73,8 @@ def configuration(**parts):
         "replica": "s0-0",
         "listen": {"bridge": ["127.0.0.1:0"], "http": ["127.0.0.1:0"]},
         "egress": {"latency": {"distribution": "constant", "value": "0s"}},
+        # Only with sockets of its own does an agent serve on for a while after SIGTERM.
+        "limits": {"shutdownDelay": "0s"},
     }
     for name, part in parts.items():
         if isinstance(part, dict) and name in document and name != "listen":

@@ -142,6 +142,51 @@ def test_a_drain_with_sockets_of_its_own(start):
         agent.one_shot()
 
 
+def test_leaving(start):
+    """While nodes are told that it goes, it serves what they still send; then it drains."""
+    agent = start(inherit=False, listen=own_addresses(), limits={"shutdownDelay": "700ms"}).wait_serving()
+    with agent.lines() as kept, agent.http() as http:
+        assert kept.send(request()).receive()[0]["status"] == 200
+        begun = time.monotonic()
+        agent.signal(signal.SIGTERM)
+        eventually(lambda: agent.get("/readyz").status == 503)
+        assert b"leaving" in agent.get("/readyz").body
+        assert agent.get("/healthz").status == 200
+        assert agent.ask()["status"] == 200, "a new connection"
+        assert kept.send(request()).receive()[0]["status"] == 200, "one that was there"
+        answer = http.raw(http_request(PATH)).receive()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert http.ended()
+        assert time.monotonic() - begun < 0.7, "too slow to tell anything"
+    assert agent.end() == 0
+    assert 0.7 <= time.monotonic() - begun < 5
+    (line,) = lines_of(agent, "leaving")
+    assert "delay=700ms" in line and "drained" in agent.errors()
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGTERM, signal.SIGINT], [signal.SIGINT]])
+def test_who_will_not_wait_need_not(start, numbers):
+    agent = start(inherit=False, listen=own_addresses(), limits={"shutdownDelay": "20s"}).wait_serving()
+    begun = time.monotonic()
+    agent.signal(numbers[0])
+    for number in numbers[1:]:
+        eventually(lambda: lines_of(agent, "leaving"))
+        agent.signal(number)
+    assert agent.end() == 0
+    assert time.monotonic() - begun < 5
+    (line,) = lines_of(agent, "msg=draining")
+    assert numbers[-1].name in line
+
+
+def test_replicas_that_share_their_sockets_do_not_wait(start):
+    """What comes next is for the others."""
+    agent = start(limits={"shutdownDelay": "20s"}).wait_serving()
+    begun = time.monotonic()
+    agent.signal(signal.SIGTERM)
+    assert agent.end() == 0
+    assert time.monotonic() - begun < 5
+
+
 @pytest.mark.parametrize("mode", ["one_shot", "lines", "prefixed", "http"])
 def test_a_half_received_request_is_told(start, mode):
     agent = start().wait_serving()

@@ -47,7 +47,7 @@ def main():
             return run(arguments[1:], dict(os.environ))
         with Node() as node:
             if arguments:
-                path = os.environ["PATH"] + ":" + str(pathlib.Path(node.programs["kubectl"]).parent)
+                path = str(pathlib.Path(node.programs["kubectl"]).parent) + ":" + os.environ["PATH"]
                 return run(arguments, {**os.environ, "KUBECONFIG": str(node.kubeconfig), "PATH": path})
             say(node)
             while True:

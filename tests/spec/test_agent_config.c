@@ -39,6 +39,7 @@ Test(agent_config, defaults)
     cr_assert_eq(c->limits.frame_timeout_ns, 10 * NS_PER_S);
     cr_assert_eq(c->limits.idle_timeout_ns, 300 * NS_PER_S);
     cr_assert_eq(c->limits.write_timeout_ns, 30 * NS_PER_S);
+    cr_assert_eq(c->limits.shutdown_delay_ns, 5 * NS_PER_S);
     cr_assert_eq(c->limits.drain_timeout_ns, 25 * NS_PER_S);
     cr_assert_eq(c->limits.sources, 64);
     cr_assert_eq(c->queues.ingress_sq, 4096);

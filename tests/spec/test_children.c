@@ -56,7 +56,7 @@ Test(children, what_they_are)
               "  resources: {requests: {cpu: 100m}, limits: {memory: 64Mi}}\n"
               "  service: {type: NodePort, ports: {http: 80}, nodePorts: {bridge: 30005}}\n"
               "  workload: {workers: 3, threads: 2}\n"
-              "  limits: {drainTimeout: 40.5s}\n");
+              "  limits: {shutdownDelay: 7.2s, drainTimeout: 40.5s}\n");
     cleanup_children struct children children = CHILDREN_INIT;
     spec_children(service, &children);
     static const char labels[] =
@@ -91,7 +91,7 @@ Test(children, what_they_are)
     expect(deployment, "spec/selector/matchLabels", selector);
     expect(deployment, "spec/strategy/rollingUpdate/maxUnavailable", "0");
     expect(deployment, "spec/template/metadata/labels", labels);
-    expect(deployment, "spec/template/spec/terminationGracePeriodSeconds", "46");
+    expect(deployment, "spec/template/spec/terminationGracePeriodSeconds", "53");
     expect(deployment, "spec/template/spec/containers/0/image", "'agent:1'");
     expect(deployment, "spec/template/spec/containers/0/imagePullPolicy", "'Never'");
     expect(deployment, "spec/template/spec/containers/0/args",
