@@ -19,7 +19,6 @@ from processes import eventually
 from world import TOP
 
 NAME = "node"
-PODS = "10.244.0.0/16"
 MASTERS = "/O=system:masters/CN={}"
 METRICS_PORT = 4443
 PORTS = {"etcd": 2379, "etcd-peer": 2380, "apiserver": 6443}
@@ -55,7 +54,7 @@ class Node(ControlPlane):
         serving = self.authorities[0]
         self.kubelet_serving = serving.issue("kubelet", hosts=[NAME, self.host])
         self.metrics_serving = serving.issue("metrics-server", hosts=["localhost", self.host])
-        self.containerd = self.servers.add("containerd", containers.containerd_command(self.folder, place.DATA, PODS))
+        self.containerd = self.servers.add("containerd", containers.containerd_command(self.folder, place.DATA, place.PODS))
         self.kubelet = self.servers.add("kubelet", self.kubelet_command())
         self.kube_proxy = self.servers.add("kube-proxy", self.kube_proxy_command())
         self.scheduler = self.servers.add("kube-scheduler", self.scheduler_command())
@@ -140,7 +139,7 @@ class Node(ControlPlane):
             "mode": "iptables",
             "bindAddress": "0.0.0.0",
             "clientConnection": {"kubeconfig": str(path)},
-            "clusterCIDR": PODS,
+            "clusterCIDR": place.PODS,
             "hostnameOverride": NAME,
             "nodePortAddresses": [f"{self.host}/32", "127.0.0.0/8"],
             # These would be the whole machine's.

@@ -9,6 +9,8 @@ FOLDER = pathlib.Path(os.environ.get("DPUMESH_NODE_FOLDER", "/nonexistent"))
 ADDRESS = os.environ.get("DPUMESH_NODE_ADDRESS", "")
 GATEWAY = os.environ.get("DPUMESH_NODE_GATEWAY", "")
 CGROUP = os.environ.get("DPUMESH_NODE_CGROUP", "")
+SERVICES = "10.96.0.0/16"
+PODS = "10.244.0.0/16"
 # Images, containers, volumes and etcd: in memory, and gone with the world.
 DATA = FOLDER / "data"
 DATA_BYTES = "3g"
@@ -62,9 +64,12 @@ def prepare_network():
     run("ip", "link", "set", "lo", "up")
     run("ip", "address", "add", f"{ADDRESS}/30", "dev", "node0")
     run("ip", "link", "set", "node0", "up")
-    # Services' addresses need a route before iptables turns them into pods'. There is none to anywhere
-    # else: no pod reaches more than this node and its machine.
-    run("ip", "route", "add", "10.96.0.0/16", "via", GATEWAY)
+    # Services' addresses need a route before iptables turns them into pods'; those that it knows nothing of
+    # are refused at once. There is no route to anywhere else, and what pods send goes to this node only.
+    run("ip", "route", "add", SERVICES, "via", GATEWAY)
+    for chain in ("OUTPUT", "FORWARD"):
+        run("iptables", "-A", chain, "-o", "node0", "-d", SERVICES, "-j", "REJECT")
+    run("iptables", "-A", "FORWARD", "-s", PODS, "-o", "node0", "-j", "REJECT")
     pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 

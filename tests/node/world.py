@@ -75,7 +75,8 @@ def make_cgroups(name):
 def remove_cgroups(name, timeout=10.0):
     """The kernel lets go of a process's cgroup a moment after the process."""
     until = time.monotonic() + timeout
-    left = [root / name for root in hierarchies() if (root / name).is_dir()]
+    # The kubelet makes some in the hierarchy of version 2 even where that controls nothing.
+    left = [root / name for root in {CGROUPS, CGROUPS / "unified", *hierarchies()} if (root / name).is_dir()]
     while left:
         for top in left:
             for folder, _, _ in os.walk(top, topdown=False):
@@ -105,6 +106,15 @@ class World:
         else:
             raise NoNode(f"all {len(WORLDS)} worlds are taken")
         self.process = None
+        self.sweep()
+
+    def sweep(self):
+        """Takes away what worlds that were killed have left under other numbers."""
+        for path in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}.*"):
+            other = World.__new__(World)
+            other.process = None
+            if path != self.folder and path.suffix[1:].isdigit() and other.take(int(path.suffix[1:])):
+                other.close()
 
     def take(self, number):
         """Whether the number is ours from here on; what a dead world left under it is gone then."""

@@ -13,21 +13,30 @@ count() {
   printf '%d %d %d\n' "$1" "$2" "$3" > "$counts"
 }
 
-# run_pytest NAME DIRECTORY [ARGUMENT]...
+# add_counts PASSED FAILED SKIPPED: adds these to what is counted.
+add_counts() {
+  local p f s
+  read -r p f s < "$counts"
+  count $((p + $1)) $((f + $2)) $((s + $3))
+}
+
+# run_pytest NAME DIRECTORY [ARGUMENT]...: with pytest_runner, a command and its options before pytest's own.
 run_pytest() {
-  local name=$1 directory=$2 status=0 verdict=0 junit=build/log/$1.xml passed skipped failed
+  local name=$1 directory=$2 status=0 verdict=0 junit=build/log/$1.xml passed skipped failed runner
+  read -r -a runner <<< "${pytest_runner:-}"
   shift 2
   mkdir -p build/log
   rm -f "$junit"
   set -- -q -ra -o "cache_dir=$scratch/pytest-$name" "$@" "$directory"
-  PYTHONDONTWRITEBYTECODE=1 python -m pytest --junitxml "$junit" "$@" < /dev/null || status=$?
+  PYTHONDONTWRITEBYTECODE=1 "${runner[@]}" /usr/bin/python3 -m pytest --junitxml "$junit" "$@" < /dev/null ||
+    status=$?
   [ -s "$junit" ] || return 1
   python tools/dev/junit.py --quiet --again "$most_again" --counts "$counts" "$junit" || verdict=$?
   [ "$verdict" = 3 ] || return "$status"
   printf '  what failed, once more:\n'
   read -r passed failed skipped < "$counts"
   status=0
-  PYTHONDONTWRITEBYTECODE=1 python -m pytest --last-failed --junitxml "$scratch/again.xml" "$@" \
+  PYTHONDONTWRITEBYTECODE=1 "${runner[@]}" /usr/bin/python3 -m pytest --last-failed --junitxml "$scratch/again.xml" "$@" \
     < /dev/null || status=$?
   [ -s "$scratch/again.xml" ] || return 1
   python tools/dev/junit.py --quiet --counts "$counts" "$scratch/again.xml"

@@ -9,9 +9,10 @@ set -euo pipefail
 usage() {
   cat << 'EOF'
 Usage: ./dev test [--fast] [--only TIER]... [--skip TIER]... [--fuzz-seconds N] [--e2e ARGS] [--kube ARGS]
+                  [--node [ARGS]]
 
 Runs all tiers, or some, and ends with a table and the line "N passed, N failed". Status 1 when a test failed.
-Of e2e, kube and deploy, which the load of the machine can disturb, up to three tests that failed run once more, unless
+Of e2e, kube, deploy and node, which the load of the machine can disturb, up to three tests that failed run once more, unless
 a sanitizer stopped them; the table says how many passed only then.
 
   lint      ./dev lint, and the tests of its checks
@@ -27,6 +28,8 @@ a sanitizer stopped them; the table says how many passed only then.
   install   cmake --install into a temporary prefix: programs, man pages, completions
   images    ./dev images, twice, and the images run; left out with a sentence where they can't be built
             (./dev setup images)
+  node      the images on a whole Kubernetes node (./dev node): installed by kubectl and by Helm, loaded, scaled,
+            updated, and with parts of it killed; left out with a sentence where no node can run
 
   --fast            lint without clang-tidy, unit, and the e2e tests that are not marked slow: the
                     tiers to run all day, under a minute when built
@@ -35,15 +38,17 @@ a sanitizer stopped them; the table says how many passed only then.
   --fuzz-seconds N  how long each fuzz target runs (60)
   --e2e ARGS        further arguments for the pytest of e2e, such as --e2e "-k drain"
   --kube ARGS       the same for that of kube, which leaves out what is marked slow
+  --node [ARGS]     only the tier node, with such arguments
 EOF
 }
 
-all_tiers=(lint unit race e2e kube deploy fuzz demo install images)
+all_tiers=(lint unit race e2e kube deploy fuzz demo install images node)
 offer_help "$@"
 fast=0
 fuzz_seconds=60
 e2e_arguments=()
 kube_arguments=()
+node_arguments=()
 only=()
 skip=()
 
@@ -73,6 +78,13 @@ while [ $# -gt 0 ]; do
         --kube) read -r -a kube_arguments <<< "$2" ;;
       esac
       shift
+      ;;
+    --node)
+      only+=(node)
+      if [ $# -ge 2 ] && [[ $2 != --* ]]; then
+        read -r -a node_arguments <<< "$2"
+        shift
+      fi
       ;;
     *) refuse "unknown argument $1" ;;
   esac
@@ -279,9 +291,30 @@ tier_images() {
   run_pytest images tests/images -m "not slow" -o timeout=900
 }
 
+# The images are those of this tree. All but building them happens in a world of its own, which has no network to fetch
+# anything from.
+tier_node() {
+  local reason
+  if ! reason=$(/usr/bin/python3 tests/node/world.py --check 2>&1) ||
+    ! reason=$(bash tools/dev/images.sh --find 2>&1 > /dev/null); then
+    printf '  left out: all that needs a Kubernetes node. %s\n' "$reason"
+    return "$left_out"
+  fi
+  logged node-images "build the images" bash tools/dev/images.sh --output "$scratch/images" || return
+  build release dpumesh || return
+  run_pytest world tests/node/outside || return
+  local passed failed skipped status=0
+  read -r passed failed skipped < "$counts"
+  DPUMESH_BIN_DIR=$top/build/release/bin DPUMESH_IMAGES=$scratch/images \
+    pytest_runner="/usr/bin/python3 tests/node/world.py --bare" run_pytest node tests/node --ignore=tests/node/outside \
+    "${node_arguments[@]}" || status=$?
+  [ ! -s "$counts" ] || add_counts "$passed" "$failed" "$skipped"
+  return "$status"
+}
+
 # What a tier returns that can't run on this machine.
 left_out=77
-declare -A brings=([kube]="./dev setup --kube" [images]="./dev setup images")
+declare -A brings=([kube]="./dev setup --kube" [images]="./dev setup images" [node]="./dev setup images node and ./dev setup --kube")
 left=()
 names=()
 results=()
