@@ -191,21 +191,26 @@ class Installation:
 
     def ensure(self, way):
         """Installed so, and at work; what was installed the other way is gone."""
-        if way == self.way:
-            return self
+        if way != self.way:
+            self.remove()
+            self.way = way
+            if way == "kubectl":
+                self.node.kubectl("apply", "-k", manifests.DEPLOY)
+            else:
+                self.node.create_namespace(SYSTEM, RESTRICTED)
+                self.helm("install", manifests.NAME, manifests.CHART, values={})
+            self.wait_ready()
+        return self
+
+    def remove(self):
+        """All of it, its namespace and the CRD too."""
         if self.way == "kubectl":
             self.node.kubectl("delete", "-k", manifests.DEPLOY, "--timeout=60s", timeout=70)
         elif self.way == "helm":
             self.helm("uninstall", manifests.NAME, "--wait")
             self.node.kubectl("delete", "crd", "dpuservices.dpumesh.io", "--timeout=60s", timeout=70)
-        self.way = way
-        if way == "kubectl":
-            self.node.kubectl("apply", "-k", manifests.DEPLOY)
-        else:
-            self.node.create_namespace(SYSTEM, RESTRICTED)
-            self.helm("install", manifests.NAME, manifests.CHART, values={})
-        self.wait_ready()
-        return self
+            self.node.kubectl("delete", "namespace", SYSTEM, "--timeout=60s", timeout=70)
+        self.way = None
 
     def wait_ready(self):
         self.node.kubectl("-n", SYSTEM, "rollout", "status", OPERATOR, "--timeout=60s", timeout=70)
