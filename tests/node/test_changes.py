@@ -115,8 +115,9 @@ def test_a_restarted_kubelet_loses_nothing(node, three):
         with Load(three.target(), concurrency=CLIENTS) as load:
             node.kubelet.start()
             eventually(lambda: heartbeat(node), 30, "the kubelet did not come back")
+            time.sleep(6)  # two to five seconds after its start it has probed them all
             eventually(lambda: len(three.endpoints()) == 3, 30, "the pods stay not ready")
-            time.sleep(3)
+            time.sleep(2)
     pod.assert_clean(least=2000)
     assert set(load.refusals()) <= {"refused"}, load.result
     # Seconds of refusals of clients that wait longer after each, up to 1.3 s.
