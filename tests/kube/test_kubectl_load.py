@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-import node
+import thread_node
 import operatorkit
 import plugin
 import specs
@@ -75,7 +75,7 @@ def restricted(installed):
 @pytest.fixture
 def ran(installed, restricted):
     """A node that runs the pods of that namespace."""
-    with node.Node(installed, restricted, {"/usr/bin/dpumesh": specs.BIN / "dpumesh"}) as made:
+    with thread_node.Node(installed, restricted, {"/usr/bin/dpumesh": specs.BIN / "dpumesh"}) as made:
         made.namespace = restricted
         yield made
 
