@@ -297,7 +297,7 @@ static const struct option_command command = {
 
 int main(int argc, char **argv)
 {
-    struct options_of_agents options;
+    struct options_of_agents options = {.count = 0}; /* state has more than options */
     cleanup_options struct options parsed = OPTIONS_INIT;
     cleanup_error struct error *err = NULL;
     struct sigaction action = {.sa_handler = on_signal};

@@ -5,6 +5,7 @@ ratio is the median of the pairs' ratios. A comparison that other programs distu
 """
 
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -23,6 +24,9 @@ from harness import (
     metric,
     metrics,
 )
+
+# A page of a real agent.
+PAGE = pathlib.Path(__file__).resolve().parents[1] / "tests" / "figures" / "pages" / "before"
 
 # The original client's request.
 REQUEST = ["--method", "POST", "--body", '{"s0": [{"s1": {}}]}']
@@ -359,6 +363,38 @@ def hop(bench):
     return rows
 
 
+def scrape_once(bench, *arguments):
+    command = ["taskset", "-c", str(bench.load_core), bench.program("bench", "scrape"), *arguments]
+    run = Watched(command, timeout=60)
+    result = json.loads(run.stdout) if run.returncode == 0 else {}
+    if run.returncode or result["failed"]:
+        raise Unmeasured(f"bench/scrape: {run.stderr.strip() or run.stdout.strip()}")
+    return {**result, "load_waited": run.waited, "server_waited": 0}
+
+
+def scrape(bench):
+    """the operator's scraper over 500 agents' pages against curl's multi interface that throws them away, by bench/agents"""
+    ours, control, port = [], [], free_port()
+    where = ["--count", 500, "--port", port, "--runs", bench.pick(10, 3)]
+    with Process([bench.program("bench", "agents"), *where[:4]], bench.core, bench.directory) as agents:
+        agents.wait_until(lambda: "listening" in agents.output.read_text(), "listening")
+        for _ in range(bench.pick(7, 3)):
+            ours.append(scrape_once(bench, *where))
+            control.append(scrape_once(bench, *where, "--plain"))
+    parse = scrape_once(bench, "--parse", PAGE, "--runs", bench.pick(20000, 5000))
+    bench.raw["scrape"] = {"ours": ours, "control": control, "parse": parse}
+    pairs, disturbed = calm_pairs(ours, control)
+    costs = [[run["cpu_us_per_page"] for run in runs] for runs in zip(*pairs)]
+    ratio = median([a / b for a, b in zip(*costs)])
+    rates = [median([run["pages"] / run["seconds"] for run in runs]) for runs in zip(*pairs)]
+    note = (
+        f"of it {parse['cpu_us_per_page']:.0f} us reading {PAGE.stat().st_size / 1000:.0f} kB; "
+        f"{rates[0]:,.0f} pages/s, the control {rates[1]:,.0f}; 16 at once, a connection each"
+    )
+    ours_us, control_us = (f"{median(cost):.0f} us" for cost in costs)
+    return [row("an agent's page: CPU", ours_us, control_us, f"{ratio:.2f}", "<= 2.00", ratio <= 2, note, disturbed)]
+
+
 CASES = {
     "idle": idle,
     "in-flight": in_flight,
@@ -368,4 +404,5 @@ CASES = {
     "http": http,
     "added": added,
     "hop": hop,
+    "scrape": scrape,
 }

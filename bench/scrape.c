@@ -190,7 +190,7 @@ static const struct option_command command = {
 
 int main(int argc, char **argv)
 {
-    struct options_of_scrape options;
+    struct options_of_scrape options = {.count = 0};
     cleanup_options struct options parsed = OPTIONS_INIT;
     cleanup_error struct error *err = NULL;
     struct tally tally = {.pages = 0};
