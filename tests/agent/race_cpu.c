@@ -1,6 +1,7 @@
 /* Threads begin and end while others read what they cost: no reading touches a thread that is gone,
  * and none is less than the one before. ThreadSanitizer watches; AddressSanitizer would see a read
  * of a stack that was unmapped. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -79,8 +80,8 @@ int main(void)
     for (unsigned i = 0; i < PLAYERS; i++)
         check(cpu_seconds(&account, stages[i]) >= least, "a thread that ended was forgotten");
     check(!account.threads, "a thread that ended is still in the list");
-    printf("%d threads came and went, read %llu times\n", PLAYERS * ROUNDS,
-           (unsigned long long)(readings[0] + readings[1]));
+    printf("%d threads came and went, read %" PRIu64 " times\n", PLAYERS * ROUNDS,
+           readings[0] + readings[1]);
     cpu_account_destroy(&account);
     return 0;
 }
