@@ -75,7 +75,7 @@ static void scrape(const struct options_of_scrape *options, struct tally *tally)
 
 /* ---- its control ---- */
 
-static size_t throw_away(char *data, size_t size, size_t count, void *context)
+static size_t throw_away(const char *data, size_t size, size_t count, void *context)
 {
     (void)data;
     ((struct tally *)context)->bytes += size * count;
