@@ -139,6 +139,19 @@ def test_an_interrupt_ends_the_test_and_prints_its_result(installed, ran):
     nothing_left(installed, ran.namespace)
 
 
+def test_a_log_that_breaks_off_is_taken_up_again(installed, ran):
+    """Each line once, and the status is the test's."""
+    ran.breaks = 3
+    with Bridge(delay=0.3) as bridge:
+        out = plugin.ok(
+            installed, "load", bridge.url, "--in-cluster", "--namespace", ran.namespace, "-c", "5", "-n", "20",
+        )  # fmt: skip
+    assert ran.breaks == 0
+    assert out.count("=== Starting Load Test") == 1 and out.count("Latency:") > 1
+    clients = [line for line in out.splitlines() if line.startswith("[Client")]
+    assert len(clients) == 5 and len(set(clients)) == 5 and "20 answered" in out
+
+
 def test_an_interrupt_before_the_pod_runs(installed, restricted):
     """Nobody starts it: there is no node."""
     process = plugin.start(installed, "load", "tcp://nobody:5005", "--in-cluster", "--namespace", restricted)
