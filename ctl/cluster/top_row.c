@@ -65,7 +65,7 @@ static void add_agent(struct top_row *row, const struct top_agent *agent,
     /* Before its first request an agent has no histogram: that is known, and nothing. */
     bool told = !isnan(rates.requests_per_s);
     bool idle = told && agent->figures.latency.bound_count == 0;
-    if (told && before->figures.latency.bound_count == 0)
+    if (told && before && before->figures.latency.bound_count == 0)
         rates.latency = agent->figures.latency;
     if (!add_histogram(latency, &rates.latency) && !idle) {
         row->p50_ms.missing++;
