@@ -102,6 +102,24 @@ def test_programs_of_another_release_are_not_taken(machine):
     assert machine.run().stdout.splitlines() == [f"setup: {built[name]}" for name in NAMES]
 
 
+def test_the_programs_of_a_node_are_asked_for(machine):
+    """And who does not ask for them does not miss them."""
+    minor, version, etcd = versions()
+    for name in NAMES:
+        machine.program("tools", name, "3.6" if name == "etcd" else minor)
+    assert machine.find()[1] == 0
+    assert machine.run("--find", "--node").returncode == 1
+    made = [machine.program("tools", n, minor, "Kubernetes v{}.9") for n in ("kube-scheduler", "kube-proxy", "kubelet")]
+    made.append(machine.program("tools", "metrics-server", "0.8", "v{}.0"))
+    old = machine.program("tools", "coredns", "0.9", "CoreDNS-{}.5")
+    assert machine.run("--find", "--node").returncode == 1
+    done = machine.run("--node")
+    assert done.returncode == 3 and "coredns of Kubernetes" in done.stderr and "node tier" in done.stderr
+    assert machine.program("tools", "coredns", "1.14", "CoreDNS-{}.3") == old
+    done = machine.run("--find", "--node")
+    assert done.returncode == 0 and set(made) | {old} < {line.split()[1] for line in done.stdout.splitlines()}
+
+
 def test_without_go_it_is_said_what_is_needed(machine):
     machine.program("tools", "kubectl", versions()[0])
     for arguments in ([], ["--check"]):

@@ -300,7 +300,7 @@ tier_node() {
     printf '  left out: all that needs a Kubernetes node. %s\n' "$reason"
     return "$left_out"
   fi
-  logged node-images "build the images" bash tools/dev/images.sh --output "$scratch/images" || return
+  bash tools/dev/images.sh --output "$scratch/images" || return
   build release dpumesh || return
   run_pytest world tests/node/outside || return
   local passed failed skipped status=0
