@@ -165,7 +165,9 @@ void written_status(struct written *written, struct written_id id, uint64_t vers
     struct written_entry *entry = entry_of(written, id);
     entry->status_version = version;
     json_decref(entry->status);
-    entry->status = json_incref(status);
+    /* A copy: jansson reads a reference count without atomics before it changes it with them, so
+     * that no JSON is shared by threads here. */
+    entry->status = json_deep_copy(status);
     pthread_mutex_unlock(&written->lock);
 }
 
@@ -175,7 +177,7 @@ json_t *written_status_after(struct written *written, struct written_id id, uint
     pthread_mutex_lock(&written->lock);
     struct written_entry **at = find(written, id);
     if (at && (*at)->status_version > version)
-        status = json_incref((*at)->status);
+        status = json_deep_copy((*at)->status);
     else if (at)
         forget_status(written, at);
     pthread_mutex_unlock(&written->lock);

@@ -53,12 +53,12 @@ enum written_verdict written_judge(struct written *written, struct written_id id
                                    enum child_kind kind, uint64_t desired, bool present,
                                    uint64_t live, uint64_t version, uint64_t now_ns);
 
-/* Status was written at this version; takes a reference to it. */
+/* Status was written at this version; keeps a copy of it. */
 void written_status(struct written *written, struct written_id id, uint64_t version,
                     json_t *status);
 
 /* The status that was written after this version of the DpuService, which is the one in the store;
- * a reference that the caller owns. NULL: the store has the last one. */
+ * a copy that the caller owns. NULL: the store has the last one. */
 json_t *written_status_after(struct written *written, struct written_id id, uint64_t version);
 
 /* Whether this version is the one that our writing of status made: the event that tells of it is no
