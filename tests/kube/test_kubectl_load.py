@@ -192,6 +192,31 @@ def test_a_pod_that_is_not_made(installed, restricted):
     nothing_left(installed, restricted)
 
 
+def test_rights(installed, ran):
+    """These are enough; docs/kubectl.md has them."""
+    person = installed.kubeconfig_for("loader", ran.namespace)
+    verbs = {
+        ("dpumesh.io", "dpuservices"): ["get"],
+        ("batch", "jobs"): ["create", "delete"],
+        ("", "pods"): ["get", "list", "watch", "delete"],
+        ("", "pods/log"): ["get"],
+        ("", "events"): ["list"],
+    }
+    rules = [{"apiGroups": [group], "resources": [name], "verbs": may} for (group, name), may in verbs.items()]
+    common = ["--in-cluster", "--namespace", ran.namespace, "-c", "2"]
+    with Bridge() as bridge:
+        done = plugin.run(installed, "load", bridge.url, *common, kubeconfig=person.path)
+        assert done.returncode == 1 and 'cannot create resource "jobs"' in done.stderr
+        installed.grant(person, rules, ran.namespace)
+
+        def loaded():
+            done = plugin.run(installed, "load", bridge.url, *common, kubeconfig=person.path)
+            return done.returncode == 0 and done
+
+        assert "2 answered" in eventually(loaded, 20).stdout
+    nothing_left(installed, ran.namespace)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
