@@ -77,6 +77,11 @@ for program in dpumesh dpumesh-agent; do
   [ ! -s "$completion" ] || expect "the completions of $program are bash" bash -n "$completion"
 done
 
+expect "kubectl-dpumesh is installed, where kubectl finds it" "$prefix/bin/kubectl-dpumesh" status --help
+if command -v kubectl > /dev/null; then
+  expect "kubectl dpumesh --help" env PATH="$prefix/bin:$PATH" kubectl dpumesh --help
+fi
+
 # The agent's idle memory is a promise, and these libraries alone would break it; see docs/dependencies.md.
 for library in libmicrohttpd libgnutls libyaml libcurl; do
   expect "dpumesh-agent does not need $library" does_not_need "$prefix/bin/dpumesh-agent" "$library"
