@@ -84,8 +84,9 @@ static const struct option_status statuses[] = {
 struct view {
     const struct top *top;
     const char *what; /* of the head line */
-    bool namespaces, painted, forever;
+    bool namespaces, forever;
     unsigned shown;
+    char *told; /* what was said last of replicas that do not answer; or NULL */
 };
 
 static char *page_text(const struct view *view, const struct top_sight *sight)
@@ -101,7 +102,8 @@ static char *page_text(const struct view *view, const struct top_sight *sight)
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
     fprintf(file, "%s  %s, every %s  (q quits)\n", clock, view->what,
             duration_format(view->top->interval_ns, interval));
-    fprintf(file, "%s\n", sight->problem ? sight->problem : "");
+    cleanup_free char *silence = top_round_silence(sight->now);
+    fprintf(file, "%s\n", sight->problem ? sight->problem : silence ? silence : "");
     top_print_table(sight->now, sight->before, view->namespaces, file);
     if (sight->now->count == 0)
         fputs("no DpuService is there\n", file);
@@ -118,6 +120,16 @@ static bool show_painted(void *context, const struct top_sight *sight)
     return true;
 }
 
+/* Says which replicas do not answer, when that is news. */
+static void tell_silence(struct view *view, const struct top_round *round)
+{
+    char *silence = top_round_silence(round);
+    if (silence && (!view->told || strcmp(silence, view->told) != 0))
+        say("%s", silence);
+    free(view->told);
+    view->told = silence;
+}
+
 static bool show_plain(void *context, const struct top_sight *sight)
 {
     struct view *view = context;
@@ -125,6 +137,7 @@ static bool show_plain(void *context, const struct top_sight *sight)
         say("%s", sight->problem);
     if (sight->problem || !sight->before)
         return true;
+    tell_silence(view, sight->now);
     if (view->top->output == OUTPUT_JSON) {
         json_auto_t *object = top_print_json(sight->now, sight->before, sight->elapsed_s);
         json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -152,6 +165,7 @@ static int look_on(const struct top *top, const struct top_source *source, struc
         screen_open(&screen);
     int r = top_watch(source, top->interval_ns, &viewer, &err);
     screen_close(&screen);
+    free(view->told);
     return r < 0 ? complain(failed, "%s", error_message(err)) : STATUS_OK;
 }
 

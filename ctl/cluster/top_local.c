@@ -48,10 +48,11 @@ static int list(void *context, struct top_round *round, struct error **err)
     return top_all_found(round, local->names, local->name_count, err);
 }
 
-static int fetch(void *context, const struct top_agent *agent, struct buffer *page)
+static int fetch(void *context, const struct top_agent *agent, struct buffer *page,
+                 struct error **err)
 {
     const struct top_local *local = context;
-    return fetch_page(agent->page, "/metrics", local->timeout_ns, &local->stopped, page, NULL);
+    return fetch_page(agent->page, "/metrics", local->timeout_ns, &local->stopped, page, err);
 }
 
 static void cancel(void *context)

@@ -65,11 +65,13 @@ static int take(void *context, const char *data, size_t size)
     return buffer_append(context, data, size) < 0 ? -EFBIG : 0;
 }
 
-static int fetch(void *context, const struct top_agent *agent, struct buffer *page)
+static int fetch(void *context, const struct top_agent *agent, struct buffer *page,
+                 struct error **err)
 {
     const struct top_remote *remote = context;
     cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
-    return kube_read(remote->pages.client, agent->page, NULL, take, page, &result);
+    int r = kube_read(remote->pages.client, agent->page, NULL, take, page, &result);
+    return r < 0 ? error_make(err, -r, "%s", result.message) : 0;
 }
 
 static void cancel(void *context)

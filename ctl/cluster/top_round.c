@@ -31,6 +31,7 @@ void top_round_free(struct top_round *round)
         for (size_t j = 0; j < service->agent_count; j++) {
             free(service->agents[j].key);
             free(service->agents[j].page);
+            free(service->agents[j].why);
         }
         free(service->agents);
         free(service->namespace);
@@ -38,6 +39,21 @@ void top_round_free(struct top_round *round)
     }
     free(round->services);
     *round = (struct top_round)TOP_ROUND_INIT;
+}
+
+char *top_round_silence(const struct top_round *round)
+{
+    const char *first = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < round->count; i++)
+        for (size_t j = 0; j < round->services[i].agent_count; j++) {
+            const struct top_agent *agent = &round->services[i].agents[j];
+            first = first || agent->known ? first : agent->why;
+            count += !agent->known;
+        }
+    return count > 0 ? xasprintf("%zu replica%s not answer: %s", count,
+                                 count == 1 ? " does" : "s do", first ? first : "unknown")
+                     : NULL;
 }
 
 /* What the reading threads share: each takes the next replica until there is none. */
@@ -50,11 +66,15 @@ struct readers {
 
 static void read_one(const struct readers *readers, struct top_agent *agent, struct buffer *page)
 {
+    cleanup_error struct error *err = NULL;
     buffer_clear(page);
-    if (readers->source->fetch(readers->source->context, agent, page) < 0)
-        return;
+    int r = readers->source->fetch(readers->source->context, agent, page, &err);
     agent->taken_ns = clock_monotonic_ns();
-    agent->known = agent_figures_read(page->data, page->length, &agent->figures, NULL) == 0;
+    if (r == 0)
+        r = agent_figures_read(page->data, page->length, &agent->figures, &err);
+    agent->known = r == 0;
+    if (r < 0)
+        agent->why = xstrdup(error_message(err));
 }
 
 static void *read_some(void *context)

@@ -28,6 +28,7 @@ struct top_agent {
     char *key;         /* the same as long as it is the same pod or process */
     char *page;        /* where its page is, for the source */
     bool known;        /* it answered with a page; else figures are unknown */
+    char *why;         /* it is not: a sentence */
     uint64_t taken_ns; /* monotonic, when it did */
     struct agent_figures figures;
 };
@@ -54,8 +55,10 @@ struct top_source {
     /* Fills in the services and their replicas (all but known, taken_ns and figures). 0, or -errno
      * and a sentence. */
     int (*list)(void *context, struct top_round *round, struct error **err);
-    /* Reads a replica's page into an empty buffer; several threads at once. 0 or -errno. */
-    int (*fetch)(void *context, const struct top_agent *agent, struct buffer *page);
+    /* Reads a replica's page into an empty buffer; several threads at once. 0, or -errno and a
+     * sentence. */
+    int (*fetch)(void *context, const struct top_agent *agent, struct buffer *page,
+                 struct error **err);
     /* Has both of them return soon, now and later. Any thread. */
     void (*cancel)(void *context);
     void *context;
@@ -64,6 +67,10 @@ struct top_source {
 /* Lists, and reads all pages. 0; or what list returned, and a sentence: then the round is empty. */
 int top_round_make(const struct top_source *source, struct top_round *ret_round,
                    struct error **err);
+
+/* "2 replicas do not answer: GET ...: 403 Forbidden ...", the reason of the first; NULL: all did.
+ * Owned by the caller. */
+char *top_round_silence(const struct top_round *round);
 
 /* For sources: adds a service, or a replica to one. Texts are copied. */
 struct top_service *top_round_add(struct top_round *round, const char *namespace, const char *name);

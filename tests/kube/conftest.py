@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-for module in ("audit", "client", "controlplane", "faultproxy", "node", "operatorkit", "plugin", "pods", "processes", "tlskit"):
+for module in ("audit", "client", "controlplane", "fakenode", "faultproxy", "operatorkit", "plugin", "pods", "processes", "tlskit"):
     pytest.register_assert_rewrite(module)
 
 import operatorkit  # noqa: E402

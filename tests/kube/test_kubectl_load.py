@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-import thread_node
+import fakenode
 import operatorkit
 import plugin
 import specs
@@ -75,7 +75,7 @@ def restricted(installed):
 @pytest.fixture
 def ran(installed, restricted):
     """A node that runs the pods of that namespace."""
-    with thread_node.Node(installed, restricted, {"/usr/bin/dpumesh": specs.BIN / "dpumesh"}) as made:
+    with fakenode.Node(installed, restricted, {"/usr/bin/dpumesh": specs.BIN / "dpumesh"}) as made:
         made.namespace = restricted
         yield made
 

@@ -167,7 +167,10 @@ def test_a_pod_that_does_not_answer_is_unknown_not_zero(world, namespace):
     pod(world, namespace, "s2", 0, ADDRESSES[2])
     with agent(ADDRESSES[0], in_flight=5), agent(ADDRESSES[1], silent=True), agent(ADDRESSES[2], old=True):
         began = time.monotonic()
-        out = plugin.ok(world, "top", "-n", namespace, "--once", "-i", "1s", "--timeout", "500ms")
+        done = plugin.run(world, "top", "-n", namespace, "--once", "-i", "1s", "--timeout", "500ms")
+        out = done.stdout
+        assert done.stderr.count("2 replicas do not answer: GET /api/v1/namespaces/") == 1, done.stderr
+        assert "no answer from 127.0.0.1" in done.stderr and "within 0.5 s" in done.stderr
         # Silent pods are asked at the same time, and no longer than the time-out each.
         assert time.monotonic() - began < 10
         s0, s1, s2 = rows(out)
@@ -236,11 +239,21 @@ def test_rights(world, namespace):
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
         {"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get"]},
     ]
-    world.grant(reader, rules, namespace)
+    world.grant(reader, rules[:2], namespace)
     with agent(ADDRESSES[0], in_flight=9):
+
+        def refused():
+            done = plugin.run(world, "top", "-n", namespace, "--once", "-i", "200ms", kubeconfig=reader.path)
+            return done.returncode == 0 and done
+
+        # Why the figures are unknown is said.
+        done = eventually(refused, 20)
+        assert rows(done.stdout)[0]["INFLIGHT"] == "?"
+        assert "1 replica does not answer" in done.stderr and 'cannot get resource "pods/proxy"' in done.stderr
+        world.grant(reader, rules, namespace)
+
         def seen():
             done = plugin.run(world, "top", "-n", namespace, "--once", "-i", "200ms", kubeconfig=reader.path)
-            return done.returncode == 0 and rows(done.stdout)
+            return done.returncode == 0 and rows(done.stdout)[0]["INFLIGHT"] == "9"
 
-        (s0,) = eventually(seen, 20)
-        assert s0["INFLIGHT"] == "9"
+        eventually(seen, 20)

@@ -2,7 +2,7 @@
 command as a process of this machine, tells the API server how that fares, and gives it the process's output as
 a kubelet gives a container's log.
 
-    with thread_node.Node(cluster, "ns", programs={"/usr/bin/dpumesh": path}) as made:
+    with fakenode.Node(cluster, "ns", programs={"/usr/bin/dpumesh": path}) as made:
         ...     # pods of the namespace run, one container each
 
 A pod that is deleted gets SIGTERM, and is gone when its process has ended.
