@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 
-for module in ("audit", "client", "controlplane", "fakenode", "faultproxy", "operatorkit", "plugin", "pods", "processes", "tlskit"):
+for module in (
+    "audit", "client", "controlplane", "fakenode", "faultproxy", "operatorkit", "plugin", "pods", "processes", "tlskit",
+):  # fmt: skip
     pytest.register_assert_rewrite(module)
 
 import operatorkit  # noqa: E402
