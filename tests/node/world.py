@@ -49,6 +49,9 @@ def check():
     )  # fmt: skip
     if done.returncode != 0:
         raise NoNode("Kubernetes' programs are not all here; ./dev setup --kube finds or builds them")
+    closed = [str(root) for root in hierarchies() if os.statvfs(root).f_flag & os.ST_RDONLY]
+    if closed:
+        raise NoNode(f"{closed[0]} can not be written: pods need cgroups")
     done = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
     if done.returncode != 0:
         raise NoNode(f"no namespaces can be made here: {done.stderr.decode().strip()}")
