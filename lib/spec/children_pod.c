@@ -61,8 +61,8 @@ static json_t *make_container(const struct dpuservice *service, struct buffer *o
     json_object_set_new(container, "ports",
                         json_pack("[o, o]", container_port("bridge", CHILD_BRIDGE_PORT),
                                   container_port("http", CHILD_HTTP_PORT)));
-    /* Starting takes milliseconds: look often, so that a new replica takes load soon. */
-    json_object_set_new(container, "startupProbe", probe("/healthz", 1, 30));
+    /* No startup probe: starting takes milliseconds, and the kubelet asks a container without one
+     * whether it is ready as soon as it runs, and one with it a second later. */
     json_object_set_new(container, "readinessProbe", probe("/readyz", 2, 2));
     json_object_set_new(container, "livenessProbe", probe("/healthz", 10, 3));
     set_quantities(resources, "requests", service->resource_requests, "request:", owns);

@@ -106,7 +106,6 @@ static const struct owned deployment_paths[] = {
     {.path = AGENT "args"},
     CONTAINER_PORT("bridge"),
     CONTAINER_PORT("http"),
-    PROBE("startupProbe"),
     PROBE("readinessProbe"),
     PROBE("livenessProbe"),
     {.path = AGENT "resources requests *", .name = "request:", .quantity = true},

@@ -120,7 +120,7 @@ DRIFT = [
     ("Deployment", agent(resources={"limits": {"memory": None}})),
     ("Deployment", agent(readinessProbe={"httpGet": {"path": "/"}})),
     ("Deployment", agent(livenessProbe={"periodSeconds": 11})),
-    ("Deployment", remove(f"{CONTAINER}/startupProbe")),
+    ("Deployment", remove(f"{CONTAINER}/readinessProbe")),
     ("Deployment", replace(f"{CONTAINER}/ports/0/containerPort", 5006)),
     ("Deployment", replace(f"{CONTAINER}/volumeMounts/0/mountPath", "/etc/other")),
     ("Deployment", replace(f"{CONTAINER}/name", "other")),

@@ -69,7 +69,7 @@ def of_the_deployment():
         at(f"{AGENT}/ports", []),
         at(f"{AGENT}/readinessProbe/httpGet/path", "/other"),
         at(f"{AGENT}/livenessProbe/periodSeconds", 99),
-        ([{"op": "remove", "path": f"{AGENT}/startupProbe"}], JSON_PATCH),
+        ([{"op": "remove", "path": f"{AGENT}/readinessProbe"}], JSON_PATCH),
         ([{"op": "remove", "path": f"{AGENT}/livenessProbe"}], JSON_PATCH),
         at(f"{AGENT}/resources/limits/memory", "9G"),
         ([{"op": "remove", "path": f"{AGENT}/resources/requests"}], JSON_PATCH),

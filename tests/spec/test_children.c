@@ -105,6 +105,9 @@ Test(children, what_they_are)
            "{'path': '/readyz', 'port': 'http'}");
     expect(deployment, "spec/template/spec/containers/0/livenessProbe/httpGet",
            "{'path': '/healthz', 'port': 'http'}");
+    /* It would delay the first readiness probe by a second. */
+    cleanup_free char *all = json_dumps(deployment, 0);
+    cr_assert_null(strstr(all, "startupProbe"));
     expect(deployment, "spec/template/spec/volumes/0/configMap/name", "'s0-dpu'");
 
     /* Pod Security "restricted" (Kubernetes, Pod Security Standards) */
