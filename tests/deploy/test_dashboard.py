@@ -17,6 +17,7 @@ import specs
 from application import Application
 from manifests import TOP
 from processes import eventually
+from agents import Agents
 from scraper import LABELS, Prometheus, agents_job, operator_job
 from test_alerts import documented, named, samples_of
 
@@ -45,9 +46,10 @@ def test_every_query_returns_figures(cluster, monitors, tmp_path):
     dashboard = dashboards.load()
     operatorkit.install(cluster)
     system = operatorkit.System(cluster, cluster.create_namespace(NAMESPACE), tmp_path)
-    operator = system.operator()
-    system.apply(specs.dpu_service("front"), specs.dpu_service("back"))
-    with Application(tmp_path, [specs.dpu_service(name, **spec) for name, spec in SERVICES.items()]) as application:
+    operator = system.operator(autoscale_interval="1s")
+    scaling = {"maxReplicas": 3, "metrics": [{"signal": "requestsPerSecond", "averageValue": 50}]}
+    system.apply(specs.dpu_service("front"), specs.dpu_service("back"), specs.dpu_service("scaled", autoscaling=scaling))
+    with Agents(system.client, system.namespace, load=60), Application(tmp_path, [specs.dpu_service(name, **spec) for name, spec in SERVICES.items()]) as application:
         for name in SERVICES:
             for http in (False, True):
                 application.ask(name, "--concurrency", "4", "--rate", "100", "--duration", "120s", http=http)

@@ -1,5 +1,5 @@
-"""Agents of autoscaled DpuServices: pods get addresses on loopback, where one server answers /metrics for all
-of them, on the agents' port. What they serve is the test's to say:
+"""Agents of autoscaled DpuServices: pods get addresses on loopback of their own, where a server of the test
+answers /metrics on the agents' port. What they serve is the test's to say:
 
     with Agents(system.client, system.namespace) as agents:
         agents.load = 300           # requests a second, shared by the ready pods
@@ -54,8 +54,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
+    """One agent's."""
+
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, agents, address):
+        super().__init__((address, PORT), Handler)
+        self.agents = agents
+        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self.thread.start()
+
+    def end(self):
+        self.shutdown()
+        self.thread.join(30)
+        self.server_close()
 
 
 class Agents(Kubelet):
@@ -75,28 +88,19 @@ class Agents(Kubelet):
         self.lock = threading.Lock()
         self.rate = load
         self.counted = time.monotonic()
-        self.server = Server((f"127.77.{self.network}.0", PORT), Handler, bind_and_activate=False)
-        self.server.server_address = ("0.0.0.0", PORT)
-        self.server.agents = self
-        self.server.server_bind()
-        self.server.server_activate()
-        self.serving = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self):
-        self.serving.start()
-        return super().__enter__()
+        self.servers = {}  # address: its server
 
     def __exit__(self, *error):
         super().__exit__(*error)
-        self.server.shutdown()
-        self.serving.join(30)
-        self.server.server_close()
+        for server in self.servers.values():
+            server.end()
 
     def give(self, pod):
         """An address of its own."""
         with self.lock:
             self.count_up()
             address = f"127.77.{self.network}.{next(self.numbers)}"
+            self.servers[address] = Server(self, address)
             self.addresses[pod["metadata"]["name"]] = address
             self.counters[address] = 0.0
             return address
@@ -105,10 +109,17 @@ class Agents(Kubelet):
         """That pod is gone, and its load is the others'."""
         with self.lock:
             self.count_up()
-            self.counters.pop(self.addresses.pop(name, ""), None)
+            address = self.addresses.pop(name, "")
+            self.counters.pop(address, None)
+            server = self.servers.pop(address, None)
+        if server:
+            server.end()
 
     def keep(self, names):
-        for name in set(self.addresses) - set(names):
+        """All others are gone."""
+        with self.lock:
+            gone = set(self.addresses) - set(names)
+        for name in gone:
             self.forget(name)
 
     def count_up(self):
