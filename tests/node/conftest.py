@@ -1,9 +1,8 @@
-"""What the tests on a real node share: one node a session, and a namespace a test. They run in a world (./dev test --only
-node, or `./dev node --bare python3 -m pytest tests/node` with DPUMESH_BIN_DIR and DPUMESH_IMAGES set): elsewhere they are
-skipped."""
+"""What the tests on a real node share: one node a session, and a namespace a test. They run in a world, elsewhere they are
+skipped: ./dev test --only node, or `./dev node --bare /usr/bin/python3 -m pytest tests/node` with images and programs that
+./dev images and ./dev build have made."""
 
 import itertools
-import os
 import pathlib
 import shutil
 import sys
@@ -17,7 +16,7 @@ for module in ("nodekit", "node", "containers", "client", "controlplane", "manif
 
 import place  # noqa: E402
 from node import Node  # noqa: E402
-from nodekit import Installation, Space  # noqa: E402
+from nodekit import Installation, Space, images  # noqa: E402
 from world import TOP  # noqa: E402
 
 COUNTER = itertools.count(1)
@@ -29,7 +28,7 @@ def node():
         pytest.skip("a node needs a world of its own: ./dev test --only node makes one")
     with Node() as made:
         for image in ("agent", "operator"):
-            made.import_image(pathlib.Path(os.environ["DPUMESH_IMAGES"]) / f"mubench-dpu-{image}.oci.tar")
+            made.import_image(images() / f"mubench-dpu-{image}.oci.tar")
         yield made
         # For who wants to know what happened.
         logs = TOP / "build" / "log" / "node"

@@ -33,8 +33,14 @@ BRIDGE = 5005
 HTTP = 8080
 
 
-def dpumesh():
-    return pathlib.Path(os.environ["DPUMESH_BIN_DIR"]) / "dpumesh"
+def programs():
+    """The folder of our own programs."""
+    return pathlib.Path(os.environ.get("DPUMESH_BIN_DIR", TOP / "build" / "release" / "bin"))
+
+
+def images():
+    """The folder of our images."""
+    return pathlib.Path(os.environ.get("DPUMESH_IMAGES", TOP / "build" / "images"))
 
 
 def dpu(name="s0", replicas=1, latency="20ms", **spec):
@@ -56,7 +62,7 @@ class Load:
     """`dpumesh load`, until the context ends; then result is what it counted."""
 
     def __init__(self, target, *options, concurrency=20):
-        self.command = [dpumesh(), "load", target, "--json", "--concurrency", concurrency, "--duration", "1h", *options]
+        self.command = [programs() / "dpumesh", "load", target, "--json", "--concurrency", concurrency, "--duration", "1h", *options]
         self.result = None
 
     def __enter__(self):
@@ -84,7 +90,7 @@ class Load:
 
 def burst(target, *options, timeout=60):
     """One load to its end: (exit status, what it counted)."""
-    command = [dpumesh(), "load", target, "--json", *options]
+    command = [programs() / "dpumesh", "load", target, "--json", *options]
     done = subprocess.run(
         [str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
         check=False,

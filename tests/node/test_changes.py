@@ -41,6 +41,16 @@ def test_scaling_down_loses_nothing(space):
     assert len(before) == 5 and len(space.ready()) == 1
 
 
+def test_the_load_sees_what_is_lost(space):
+    """Agents that drain at once, as ours did: the same change must fail, or the other tests tell nothing."""
+    space.deploy(dpu(replicas=5, limits={"shutdownDelay": "0s"}))
+    with Load(space.target(), concurrency=CLIENTS) as load:
+        time.sleep(1.5)
+        space.scale(1)
+        eventually(lambda: len(space.pods()) == 1, 60, "the other pods stay")
+    assert sum(load.refusals().values()) >= 5, load.result
+
+
 def test_scaling_down_loses_nothing_over_http(space):
     """Kept connections: an agent that leaves tells its clients with an answer that it closes them."""
     space.deploy(dpu(replicas=3))

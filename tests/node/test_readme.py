@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from nodekit import SYSTEM, TOP
+from nodekit import SYSTEM, TOP, images, programs
 
 SECTION = re.compile(r"^## In a cluster$(.*?)^## ", re.M | re.S)
 # What the tier has done already, because it takes another network: the rest runs in the shell that it gives.
@@ -25,10 +25,10 @@ def test_the_readme_works_the_first_time(node, installation, tmp_path):
     assert lines[: len(BEFORE)] == BEFORE
     # The images are in the tier's folder, where the README has build/images.
     (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "images").symlink_to(os.environ["DPUMESH_IMAGES"])
+    (tmp_path / "build" / "images").symlink_to(images())
     for name in ("deploy", "crds", "examples"):
         (tmp_path / name).symlink_to(TOP / name)
-    path = f"{os.environ['DPUMESH_BIN_DIR']}:{os.path.dirname(node.programs['kubectl'])}:{os.environ['PATH']}"
+    path = f"{programs()}:{os.path.dirname(node.programs['kubectl'])}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "KUBECONFIG": str(node.kubeconfig), "HOME": str(tmp_path)}
     said = {}
     installation.way = "kubectl"
