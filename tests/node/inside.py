@@ -40,7 +40,8 @@ def run(command, environment):
 
 def main():
     arguments = sys.argv[1:]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         place.prepare()
         if arguments[:1] == ["--bare"]:

@@ -202,7 +202,9 @@ class World:
 
     def forward(self, number, _):
         """A signal for us is one for the command; unshare itself lets none through."""
-        if self.process and self.process.poll() is None:
+        if not self.process:
+            sys.exit(128 + number)
+        if self.process.poll() is None:
             children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
             for pid in children.split():
                 os.kill(int(pid), number)
@@ -224,8 +226,8 @@ def main():
             return 0
         with World() as world:
             # tini has made the command a process group of its own, so that Ctrl-C of a terminal reaches us or it.
-            signal.signal(signal.SIGTERM, world.forward)
-            signal.signal(signal.SIGINT, world.forward)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, world.forward)
             bare = ["--bare"] if chosen.bare else []
             return world.run(["/usr/bin/python3", HERE / "inside.py", *bare, *chosen.command])
     except NoNode as error:

@@ -17,7 +17,7 @@ then in PATH, then in ${cache/#"$HOME"/\~}. What is in none of them is built onc
 $go_least or later, and nothing else does: without it the kube tier of ./dev test is left out, and the
 exit status is 3.
 
-Then the same for what makes a whole node of it, three minutes more: ${node[*]:0:3}
+Then the same for what makes a whole node of it, three to ten minutes more: ${node[*]:0:3}
 of that Kubernetes, ${node[*]:3:1} and ${node[*]:4} (tools/${node[*]:3:1}, tools/${node[*]:4}).
 Without these ./dev node and the node tier are left out.
 

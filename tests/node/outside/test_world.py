@@ -60,7 +60,7 @@ def state():
     return sysctls, [line for line in rules.splitlines() if "KUBE" in line], links, places
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_world_that_is_told_to_end_leaves_nothing(number):
     process, world_number = start("--bare", "bash", "-c", SHOW)
     assert left(world_number) and inhabitants(world_number)
