@@ -65,6 +65,7 @@ struct scaled *autoscaler_find(struct autoscaler *a, const char *namespace, cons
     scaled->uid = trim_uid(uid);
     scaled->object_uid = xstrdup(uid);
     scaled->replicas_known = -1;
+    scaled->tried = -1;
     kube_bell_lock(&a->bell);
     *at = scaled;
     kube_bell_unlock(&a->bell);
@@ -124,6 +125,14 @@ bool autoscaler_view(struct autoscaler *a, const char *namespace, const char *na
 
 /* ---- the thread ---- */
 
+bool autoscaler_ends(struct autoscaler *a)
+{
+    kube_bell_lock(&a->bell);
+    bool ends = a->stopping;
+    kube_bell_unlock(&a->bell);
+    return ends;
+}
+
 /* Sleeps until the instant; false when it is time to end. */
 static bool sleep_until(struct autoscaler *a, uint64_t at_ns)
 {
@@ -148,10 +157,12 @@ static void *run(void *context)
             kube_controller_synced(a->options.controller))
             autoscaler_look(a);
         autoscaler_sweep(a);
+        autoscaler_forget_hpas(a);
         next_ns += a->options.interval_ns;
         if (next_ns < begun_ns) /* it took longer than that: no looks in a row to catch up */
             next_ns = begun_ns + a->options.interval_ns;
     }
+    metrics_thread_detach();
     return NULL;
 }
 
@@ -178,6 +189,10 @@ static void declare_metrics(struct autoscaler *a)
     struct metric_spec failures = {.name = "dpumesh_operator_rescale_failures_total",
                                    .help = "Times that it could not be set.",
                                    .kind = METRIC_COUNTER};
+    struct metric_spec conflicts = {.name = "dpumesh_operator_rescale_conflicts_total",
+                                    .help = "Times that it was left to the next look, because the "
+                                            "DpuService had changed meanwhile.",
+                                    .kind = METRIC_COUNTER};
     struct metric_spec look = {.name = "dpumesh_operator_autoscale_duration_seconds",
                                .help = "How long one look at all autoscaled DpuServices takes.",
                                .kind = METRIC_HISTOGRAM,
@@ -189,6 +204,7 @@ static void declare_metrics(struct autoscaler *a)
     for (size_t i = 0; i < 2; i++)
         a->rescales[i] = metric_series(family, &directions[i]);
     a->failures = metric_series(metrics_family(m, &failures), NULL);
+    a->conflicts = metric_series(metrics_family(m, &conflicts), NULL);
     a->look_seconds = metric_series(metrics_family(m, &look), NULL);
 }
 

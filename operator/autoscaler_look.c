@@ -10,9 +10,10 @@
 #include "operator/trim.h"
 
 /* How long a write may be away from the store before we go by the store again. */
-#define WRITE_PATIENCE_NS (5 * NS_PER_S)
+#define WRITE_PATIENCE_NS (120 * NS_PER_S)
 
-/* A pod in this look. */
+/* A pod in this look. One that is not ready gets no requests: it is not asked, and its figures
+ * count as one's that has not started. */
 struct seen_pod {
     uint64_t uid;
     enum scale_phase phase;
@@ -75,6 +76,15 @@ static void read_service(struct scaled *scaled, const struct kube_object *kept)
     scaled->valid = autoscale_policy_make(service, &scaled->policy, NULL) == 0;
 }
 
+/* What is kept of the pod; NULL: nothing. */
+static const struct scaled_pod *kept_pod(const struct scaled *scaled, uint64_t uid)
+{
+    for (size_t i = 0; i < scaled->pod_count; i++)
+        if (scaled->pods[i].uid == uid)
+            return &scaled->pods[i];
+    return NULL;
+}
+
 static int see_pod(void *context, const struct kube_object *object)
 {
     struct look *look = context;
@@ -84,16 +94,17 @@ static int see_pod(void *context, const struct kube_object *object)
     if (strcmp(object->namespace, look->namespace) != 0 || view.deleting || view.ended ||
         service->count == SCALE_PODS_MAX)
         return 0;
-    bool reachable = view.running && *view.address;
+    bool ready = view.running && view.ready && *view.address;
     struct seen_pod pod = {.uid = trim_uid(object->uid),
-                           .phase = !reachable   ? SCALE_POD_PENDING
-                                    : view.ready ? SCALE_POD_READY
-                                                 : SCALE_POD_STARTING,
+                           .phase = ready ? SCALE_POD_READY : SCALE_POD_PENDING,
                            .target = NO_TARGET};
     if (pod.phase == SCALE_POD_READY) {
         GROW(look->targets, look->target_count, look->target_room);
         struct scrape_target *target = &look->targets[look->target_count];
-        *target = (struct scrape_target){.port = CHILD_HTTP_PORT};
+        const struct scaled_pod *before = kept_pod(service->scaled, pod.uid);
+        /* Its context: NULL when it is asked behind all others. */
+        *target = (struct scrape_target){.port = CHILD_HTTP_PORT,
+                                         .context = before && before->silent ? NULL : look};
         snprintf(target->address, sizeof target->address, "%s", view.address);
         pod.target = look->target_count++;
     }
@@ -123,40 +134,48 @@ static int see_service(void *context, const struct kube_object *kept)
 
 /* ---- asking ---- */
 
-/* Asks all agents, from another one on each time: were many silent, the last would never have their
- * turn. Results are in the order of the targets. */
+/*
+ * The order in which the targets are asked: from another one on each time, and those that did not
+ * answer the last time behind all others. Many silent ones (a policy in the way of one namespace's)
+ * would take the time of all otherwise. Owned by the caller.
+ */
+static size_t *make_order(const struct look *look)
+{
+    size_t count = look->target_count, at = 0;
+    size_t turn = count ? look->autoscaler->turn % count : 0;
+    size_t *order = xcalloc(count + 1, sizeof *order);
+    for (int silent = 0; silent < 2; silent++)
+        for (size_t i = 0; i < count; i++) {
+            size_t target = (turn + i) % count;
+            if ((look->targets[target].context == NULL) == silent)
+                order[at++] = target;
+        }
+    return order;
+}
+
+/* Asks all agents. Results are in the order of the targets. */
 static int ask(struct look *look)
 {
     struct autoscaler *a = look->autoscaler;
-    size_t count = look->target_count, turn = count ? a->turn % count : 0;
-    struct scrape_target *turned = xcalloc(count + 1, sizeof *turned);
+    size_t count = look->target_count;
+    cleanup_free size_t *order = make_order(look);
+    struct scrape_target *ordered = xcalloc(count + 1, sizeof *ordered);
     struct scrape_result *results = xcalloc(count + 1, sizeof *results);
     look->results = xcalloc(count + 1, sizeof *look->results);
     for (size_t i = 0; i < count; i++)
-        turned[i] = look->targets[(turn + i) % count];
+        ordered[i] = look->targets[order[i]];
     int stopped =
-        scraper_run(a->scraper, turned, count, look->now_ns + a->options.interval_ns, results);
-    size_t asked = 0;
+        scraper_run(a->scraper, ordered, count, look->now_ns + a->options.interval_ns, results);
     for (size_t i = 0; i < count; i++) {
-        look->results[(turn + i) % count] = results[i];
-        asked += results[i].status != SCRAPE_UNASKED;
+        look->results[order[i]] = results[i];
+        a->turn += results[i].status != SCRAPE_UNASKED;
     }
-    a->turn = turn + asked;
-    free(turned);
+    free(ordered);
     free(results);
     return stopped;
 }
 
 /* ---- deciding ---- */
-
-static const struct autoscale_page *page_of(const struct scaled *scaled, uint64_t pod)
-{
-    static const struct autoscale_page none = {.at_ns = 0};
-    for (size_t i = 0; i < scaled->pod_count; i++)
-        if (scaled->pods[i].uid == pod)
-            return &scaled->pods[i].page;
-    return &none;
-}
 
 /* The pods as lib/scale wants them, owned by the caller. Their pages take the place of those that
  * were kept; a pod that does not answer keeps its last one, and what it would say is not known. */
@@ -167,15 +186,19 @@ static struct scale_pod *read_pods(const struct look *look, const struct seen_se
     struct scaled_pod *kept = xcalloc(service->count + 1, sizeof *kept);
     for (size_t i = 0; i < service->count; i++) {
         const struct seen_pod *seen = &look->pods[service->first + i];
-        const struct autoscale_page *before = page_of(scaled, seen->uid);
-        kept[i] = (struct scaled_pod){.uid = seen->uid, .page = *before};
+        const struct scaled_pod *before = kept_pod(scaled, seen->uid);
+        kept[i] = before ? *before : (struct scaled_pod){.uid = seen->uid};
         pods[i].phase = seen->phase;
         /* Whatever is said of it, what it is a part of is known. */
         pods[i].figures[SCALE_CPU].of_milli = scaled->cpu_milli;
-        if (seen->target == NO_TARGET || look->results[seen->target].status != SCRAPE_OK)
+        if (seen->target == NO_TARGET)
             continue;
         const struct scrape_result *result = &look->results[seen->target];
-        autoscale_page_figures(before, &result->figures, result->taken_ns, scaled->cpu_milli,
+        if (result->status != SCRAPE_UNASKED)
+            kept[i].silent = result->status != SCRAPE_OK;
+        if (result->status != SCRAPE_OK)
+            continue;
+        autoscale_page_figures(&kept[i].page, &result->figures, result->taken_ns, scaled->cpu_milli,
                                pods[i].figures);
         autoscale_page_keep(&result->figures, result->taken_ns, &kept[i].page);
     }
@@ -185,7 +208,11 @@ static struct scale_pod *read_pods(const struct look *look, const struct seen_se
     return pods;
 }
 
-/* Whether the store has our last write, or will not get it any more. */
+/*
+ * Whether the store has our last write, or is so late that it will not get it any more: a watch
+ * that is made anew takes a minute at worst. Until then nothing is decided, and nobody is taken for
+ * a rival.
+ */
 static bool store_is_current(const struct scaled *scaled, uint64_t now_ns)
 {
     return strtoull(scaled->resource_version, NULL, 10) >= scaled->written_version ||
@@ -222,6 +249,7 @@ static bool rescale(struct autoscaler *a, struct scaled *scaled,
     if (!autoscaler_write(a, scaled, decision, &failure)) {
         if (!failure)
             return true;
+        scaled->tried = decision->desired;
         metric_add(a->failures, 1);
         tell(a, scaled, decision, failure);
         autoscaler_publish(a, scaled, false, "FailedUpdateScale", failure, look->now_ns);
@@ -238,6 +266,7 @@ static bool rescale(struct autoscaler *a, struct scaled *scaled,
     scale_applied(&scaled->state, &scaled->policy, from, decision->desired, now_ns);
     scaled->replicas_known = decision->desired;
     scaled->ours = true;
+    scaled->tried = -1;
     return true;
 }
 
@@ -251,10 +280,11 @@ static void decide(const struct look *look, const struct seen_service *service)
                                 .pod_count = service->count,
                                 .pods = pods,
                                 .now_ns = clock_monotonic_ns()};
+    cleanup_free char *failure = NULL;
     bool current = store_is_current(scaled, look->now_ns);
-    if (current)
-        autoscaler_look_owner(a, scaled, look->now_ns);
-    if (scaled->owner) {
+    if (current && autoscaler_look_owner(a, scaled, look->now_ns, &failure) < 0) {
+        autoscaler_publish(a, scaled, false, "FailedGetScale", failure, look->now_ns);
+    } else if (scaled->owner) {
         scale_state_free(&scaled->state); /* as new when it is ours again */
         autoscaler_publish(a, scaled, false, "ScaledByOthers", scaled->owner, look->now_ns);
     } else if (current) {
@@ -277,7 +307,7 @@ void autoscaler_look(struct autoscaler *a)
     kube_store_each(kube_controller_store(a->options.controller, SOURCE_DPUSERVICES), 0,
                     TRIM_AUTOSCALED, see_service, &look);
     if (ask(&look) == 0)
-        for (size_t i = 0; i < look.service_count; i++)
+        for (size_t i = 0; i < look.service_count && !autoscaler_ends(a); i++)
             decide(&look, &look.services[i]);
     if (look.service_count)
         metric_observe(a->look_seconds, (double)(clock_monotonic_ns() - look.now_ns) / NS_PER_S);

@@ -67,34 +67,44 @@ static struct scaled_hpas *hpas_of(struct autoscaler *a, const char *namespace)
     return &a->hpas[a->hpas_count++];
 }
 
-/* The namespace's HPAs by target, listed anew when that is long ago; NULL: can't be listed. */
-static const json_t *list_hpas(struct autoscaler *a, const char *namespace, uint64_t now_ns)
+/* The namespace's HPAs by target, listed anew when that is long ago. 0 and *ret_targets, which may
+ * be old ones; -errno: they were never listed, and result tells why. */
+static int list_hpas(struct autoscaler *a, const char *namespace, uint64_t now_ns,
+                     const json_t **ret_targets, struct kube_result *result)
 {
     struct scaled_hpas *hpas = hpas_of(a, namespace);
-    if (hpas->at_ns != 0 && now_ns - hpas->at_ns < OWNER_LOOKS * a->options.interval_ns)
-        return hpas->targets;
     struct kube_list_options options = {.strip_managed_fields = true, .resource_version = "0"};
-    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     json_auto_t *targets = json_object();
+    hpas->round = a->round;
+    *ret_targets = hpas->targets;
+    if (hpas->at_ns != 0 && now_ns - hpas->at_ns < OWNER_LOOKS * a->options.interval_ns)
+        return 0;
     int failed = kube_list(a->options.operator->client, child_resource(CHILD_AUTOSCALER), namespace,
-                           &options, note_hpa, targets, NULL, NULL, &result);
+                           &options, note_hpa, targets, NULL, NULL, result);
+    if (failed < 0)
+        return hpas->targets ? 0 : failed;
     hpas->at_ns = now_ns;
-    if (failed == 0) {
-        json_decref(hpas->targets);
-        hpas->targets = json_incref(targets);
-    }
-    return hpas->targets;
+    json_decref(hpas->targets);
+    *ret_targets = hpas->targets = json_incref(targets);
+    return 0;
 }
 
 void autoscaler_forget_hpas(struct autoscaler *a)
 {
+    size_t kept = 0;
     for (size_t i = 0; i < a->hpas_count; i++) {
+        if (a->hpas[i].round == a->round) {
+            a->hpas[kept++] = a->hpas[i];
+            continue;
+        }
         free(a->hpas[i].namespace);
         json_decref(a->hpas[i].targets);
     }
+    a->hpas_count = kept;
+    if (kept > 0)
+        return;
     free(a->hpas);
     a->hpas = NULL;
-    a->hpas_count = 0;
 }
 
 /* The HPA that scales the service, or its Deployment behind its back; NULL: none. */
@@ -131,20 +141,35 @@ static const char *manager_of(const json_t *object)
     return NULL;
 }
 
-/* A sentence on who owns the number, owned by the caller; NULL: nobody. -errno: not known. */
-static int ask_owner(struct autoscaler *a, const struct scaled *scaled, char **ret_owner)
+/* A sentence on who owns the number, owned by the caller; NULL: nobody. 0, or -errno: not known. */
+static int ask_owner(struct autoscaler *a, const struct scaled *scaled, char **ret_owner,
+                     struct kube_result *result)
 {
-    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     int failed = kube_get(a->options.operator->client, &operator_dpuservices, scaled->namespace,
-                          scaled->name, &result);
+                          scaled->name, result);
     if (failed < 0)
         return failed;
-    const char *manager = manager_of(result.object);
+    const char *manager = manager_of(result->object);
     *ret_owner = manager ? xasprintf("%s sets spec.replicas; leave it out there, or take "
                                      "spec.autoscaling away",
                                      manager)
                          : NULL;
     return 0;
+}
+
+/* ---- rivals ---- */
+
+/* A write that failed was carried out all the same: the number is ours. */
+static void take_tried(struct scaled *scaled, uint64_t now_ns)
+{
+    if (scaled->tried != scaled->replicas || scaled->replicas == scaled->replicas_known)
+        return;
+    if (scaled->replicas_known >= 0)
+        scale_applied(&scaled->state, &scaled->policy, scaled->replicas_known, scaled->replicas,
+                      now_ns);
+    scaled->replicas_known = scaled->replicas;
+    scaled->ours = true;
+    scaled->tried = -1;
 }
 
 /* Counts when somebody set another number than ours, which was the last that was set. */
@@ -164,35 +189,53 @@ static void watch_rival(struct autoscaler *a, struct scaled *scaled, uint64_t no
     scaled->rival_until_ns = now_ns + span_ns;
 }
 
-void autoscaler_look_owner(struct autoscaler *a, struct scaled *scaled, uint64_t now_ns)
+/* ---- all of them ---- */
+
+static void set_owner(struct scaled *scaled, char *owner, int32_t known)
 {
-    watch_rival(a, scaled, now_ns);
-    if (now_ns < scaled->rival_until_ns) {
-        free(scaled->owner);
-        scaled->owner = xasprintf("somebody else set spec.replicas %d times after the autoscaler "
-                                  "did, which now stands back for %" PRIu64 " s; take "
-                                  "spec.autoscaling away if that is to be",
-                                  RIVAL_TIMES, RIVAL_LOOKS * a->options.interval_ns / NS_PER_S);
-        scaled->replicas_known = -1;
-        return;
-    }
-    const char *hpa = hpa_of(list_hpas(a, scaled->namespace, now_ns), scaled);
-    if (hpa) {
-        free(scaled->owner);
-        scaled->owner = xasprintf("the HorizontalPodAutoscaler %s scales it; delete that, or take "
-                                  "spec.autoscaling away",
-                                  hpa);
-        scaled->replicas_known = -1; /* ask when it is gone */
-        return;
-    }
-    if (scaled->replicas_known == scaled->replicas &&
-        (!scaled->owner || now_ns - scaled->owner_at_ns < OWNER_LOOKS * a->options.interval_ns))
-        return;
-    char *owner;
-    if (ask_owner(a, scaled, &owner) < 0)
-        return;
     free(scaled->owner);
     scaled->owner = owner;
-    scaled->replicas_known = scaled->replicas;
-    scaled->owner_at_ns = now_ns;
+    scaled->replicas_known = known;
+}
+
+int autoscaler_look_owner(struct autoscaler *a, struct scaled *scaled, uint64_t now_ns,
+                          char **ret_failure)
+{
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+    const json_t *targets;
+    take_tried(scaled, now_ns);
+    watch_rival(a, scaled, now_ns);
+    if (now_ns < scaled->rival_until_ns) {
+        set_owner(scaled,
+                  xasprintf("somebody else set spec.replicas %d times after the autoscaler did, "
+                            "which now stands back for %" PRIu64 " s; take spec.autoscaling away "
+                            "if that is to be",
+                            RIVAL_TIMES, RIVAL_LOOKS * a->options.interval_ns / NS_PER_S),
+                  -1);
+        return 0;
+    }
+    int failed = list_hpas(a, scaled->namespace, now_ns, &targets, &result);
+    const char *hpa = failed < 0 ? NULL : hpa_of(targets, scaled);
+    if (hpa) {
+        set_owner(scaled,
+                  xasprintf("the HorizontalPodAutoscaler %s scales it; delete that, or take "
+                            "spec.autoscaling away",
+                            hpa),
+                  -1); /* ask when it is gone */
+        return 0;
+    }
+    if (failed == 0 && scaled->replicas_known == scaled->replicas &&
+        (!scaled->owner || now_ns - scaled->owner_at_ns < OWNER_LOOKS * a->options.interval_ns))
+        return 0;
+    char *owner = NULL;
+    if (failed == 0)
+        failed = ask_owner(a, scaled, &owner, &result);
+    if (failed == 0) {
+        set_owner(scaled, owner, scaled->replicas);
+        scaled->owner_at_ns = now_ns;
+    } else if (scaled->replicas_known < 0) {
+        *ret_failure = xstrdup(result.message);
+        return failed;
+    }
+    return 0;
 }

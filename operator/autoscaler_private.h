@@ -11,6 +11,7 @@
 /* A pod's last page. */
 struct scaled_pod {
     uint64_t uid; /* trim_uid() */
+    bool silent;  /* it did not answer when it was asked last */
     struct autoscale_page page;
 };
 
@@ -36,6 +37,7 @@ struct scaled {
     int32_t replicas_known; /* the number that owner is known for; -1: look */
     uint64_t owner_at_ns;   /* when that was looked at */
     bool ours;              /* replicas_known was set by us, and nobody changed it since */
+    int32_t tried;          /* a write that failed may have been carried out; -1: none */
     unsigned rival_times;   /* how often somebody did, since */
     uint64_t rival_since_ns, rival_until_ns; /* we stand back until */
     /* Our last write: the store may be behind it. */
@@ -51,8 +53,9 @@ enum { SCALED_BUCKETS = 256 };
 /* The HorizontalPodAutoscalers of a namespace, whosever. */
 struct scaled_hpas {
     char *namespace;
-    uint64_t at_ns;
-    json_t *targets; /* "DpuService/s0" -> the HPA's name; NULL: could not be listed */
+    uint64_t at_ns;  /* when they were listed; 0: never */
+    uint64_t round;  /* the last look that asked for them */
+    json_t *targets; /* "DpuService/s0" -> the HPA's name; NULL: never */
 };
 
 struct autoscaler {
@@ -68,27 +71,33 @@ struct autoscaler {
     struct scaled_hpas *hpas;
     size_t hpas_count;
     struct metric *services;
-    struct metric *rescales[2], *failures; /* up, down */
+    struct metric *rescales[2], *failures, *conflicts; /* up, down */
     struct metric *look_seconds;
 };
 
 /* autoscaler_look.c: one look at all services: read, ask, decide, write. */
 void autoscaler_look(struct autoscaler *autoscaler);
 
+/* Whether it is time to end. */
+bool autoscaler_ends(struct autoscaler *autoscaler);
+
 /*
  * Whether somebody else sets the number of replicas: an HPA that targets the DpuService or its
  * Deployment, another controller through the scale subresource, or an applier that has replicas
- * among its fields. Sets scaled->owner. What can't be found out leaves it as it was.
+ * among its fields. Sets scaled->owner; what can't be found out leaves it as it was. 0, or -errno:
+ * it is not known yet, so nothing may be decided, and *ret_failure is a sentence, the caller's to
+ * free.
  */
-void autoscaler_look_owner(struct autoscaler *autoscaler, struct scaled *scaled, uint64_t now_ns);
+int autoscaler_look_owner(struct autoscaler *autoscaler, struct scaled *scaled, uint64_t now_ns,
+                          char **ret_failure);
 
-/* Forgets the HorizontalPodAutoscalers that were listed. */
+/* Forgets the HorizontalPodAutoscalers of namespaces that this look did not ask for. */
 void autoscaler_forget_hpas(struct autoscaler *autoscaler);
 
 /*
- * Sets spec.replicas, unless the DpuService has changed since it was read. True when it is set.
- * False: another time will do (it changed), or it failed and *ret_failure is a sentence, the
- * caller's to free.
+ * Sets spec.replicas, unless the spec has changed since it was read. True when it is set. False:
+ * another time will do (it changed; counted), or it failed and *ret_failure is a sentence, the
+ * caller's to free; then it may have been carried out all the same.
  */
 bool autoscaler_write(struct autoscaler *autoscaler, struct scaled *scaled,
                       const struct scale_decision *decision, char **ret_failure);

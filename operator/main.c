@@ -91,6 +91,7 @@ static void end_work(struct program *p)
 
 static void release(struct program *p)
 {
+    kube_lease_stop(p->operator.lease); /* it still runs when something failed to start */
     server_stop(p->server);
     server_stop(p->health_server);
     if (p->controller)

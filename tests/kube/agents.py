@@ -96,8 +96,10 @@ class Agents(Kubelet):
             server.end()
 
     def give(self, pod):
-        """An address of its own."""
+        """An address of its own; a pod that is seen again before it is ready keeps it."""
         with self.lock:
+            if pod["metadata"]["name"] in self.addresses:
+                return self.addresses[pod["metadata"]["name"]]
             self.count_up()
             address = f"127.77.{self.network}.{next(self.numbers)}"
             self.servers[address] = Server(self, address)

@@ -1,20 +1,24 @@
 """spec.autoscaling.engine builtin: the operator asks agents, decides, and sets spec.replicas. The agents are
 a server of the test's on loopback, the cluster is real."""
 
+import itertools
 import json
+import threading
 import time
 
 import pytest
 
+import pods
 from agents import Agents
+from faults import Answer, Rule
 from operatorkit import QUICK_LEASE
 from processes import eventually
 from specs import dpu_service
 
 HPAS = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
-LOOK = 0.3
-FLAGS = {"autoscale_interval": f"{LOOK}s", "scrape_timeout": "250ms"}
-# Rates over a third of a second are coarse.
+LOOK = 0.5
+FLAGS = {"autoscale_interval": f"{LOOK}s", "scrape_timeout": "450ms"}
+# Rates over half a second are coarse.
 QUICK = {
     "scaleUp": {"tolerance": 0.3},
     "scaleDown": {"stabilizationWindowSeconds": 2, "tolerance": 0.3},
@@ -67,7 +71,8 @@ class World:
             self.settle()
             status = self.system.status(name)
             count = self.replicas(name)
-            return status["desiredReplicas"] == status["readyReplicas"] == len(self.agents.counters) == count
+            wanted = self.system.get("Deployment", f"{name}-dpu")["spec"]["replicas"]
+            return status["desiredReplicas"] == status["readyReplicas"] == len(self.agents.counters) == wanted == count
 
         eventually(so, what=lambda: f"{self.system.status(name)}, {self.agents.counters}")
 
@@ -100,7 +105,6 @@ def test_follows_the_load(world):
     world.becomes(range(4, 6))
     reached = world.replicas()
     world.all_ready()
-    assert system.get("Deployment", "s0-dpu")["spec"]["replicas"] == world.replicas()
     assert eventually(lambda: world.events("SuccessfulRescale"))[0]["regarding"]["name"] == "s0"
     assert any("instead of 1; reason: " in one["note"] for one in world.events("SuccessfulRescale"))
     before = time.monotonic()
@@ -128,7 +132,7 @@ def test_writes_nothing_when_nothing_changes(world):
     system.quiet(1.5)
     asked = agents.asked
     system.quiet(2)
-    assert agents.asked - asked >= 2 * 3
+    assert agents.asked - asked >= 2 * 2
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,7 @@ def test_an_agent_without_the_figure(world):
     world.system.kubectl("apply", "-f", "-", input=json.dumps(document))
     found = world.system.condition("s0", "Autoscaling", "False", reason="FailedComputeMetricsReplicas")
     assert "dpuUtilization" in found["message"]
-    world.stays(3, 1)
+    world.stays(3, 4)
 
 
 def test_bounds(world):
@@ -269,7 +273,8 @@ def test_a_rival_without_a_mark(world):
     system, agents = world.system, world.agents
     system.operator(**FLAGS)
     agents.load = 90
-    system.apply(scaled())
+    quick = {"scaleUp": {"tolerance": 0.3}, "scaleDown": {"stabilizationWindowSeconds": 0, "tolerance": 0.3}}
+    system.apply(scaled(autoscaling={"behavior": quick}))
     scale = system.path("DpuService", "s0") + "/scale"
     for _ in range(3):
         world.becomes(2)
@@ -313,7 +318,7 @@ def test_the_leader_is_killed(world):
     assert "Autoscaling" in system.conditions("s0"), "what was known stays until more is"
     world.stays(count, 3)
     world.becomes(1)
-    assert time.monotonic() - mark >= 4.5
+    assert time.monotonic() - mark >= 4
 
 
 def test_engine_changes(world):
@@ -372,3 +377,127 @@ def test_a_write_that_is_refused(world):
         system.client.api("DELETE", f"{binding}/{name}")
         system.client.api("DELETE", f"{policy}/{name}")
     world.becomes(range(4, 6))
+
+
+@pytest.fixture
+def spoiled(system, proxy):
+    """A world whose operator speaks to the API server through a proxy that can spoil answers."""
+    proxy.plan()
+    with Agents(system.client, system.namespace) as agents:
+        system.prepared(url=proxy.url, **FLAGS).start()
+        yield World(system, agents)
+        system.stop()
+
+
+FAST = [{"type": "Pods", "value": 8, "periodSeconds": 1}]
+AT_ONCE = {"scaleUp": {"policies": FAST}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": FAST}}
+
+
+def test_an_answer_that_is_lost(spoiled, proxy):
+    """A write that was carried out is ours, whatever became of its answer: nobody is taken for a rival."""
+    system, agents = spoiled.system, spoiled.agents
+    agents.in_flight = 5
+    system.apply(scaled(signal="inFlight", target=10, autoscaling={"behavior": AT_ONCE}))
+    system.condition("s0", "Autoscaling", "True")
+    for _ in range(3):
+        proxy.plan()
+        agents.in_flight = 40
+        spoiled.becomes(4)
+        spoiled.all_ready()
+        proxy.plan(Rule(Answer(504, performed=True), method="PATCH", path="/scale", times=1))
+        agents.in_flight = 5
+        spoiled.becomes(1)
+        spoiled.all_ready()
+    spoiled.stays(1, 3 * LOOK)
+    assert system.conditions("s0")["Autoscaling"]["status"] == "True", system.conditions("s0")
+
+
+def test_owners_that_cannot_be_asked_for(spoiled, proxy):
+    """As long as it is not known who else scales, nothing is decided, and that is said."""
+    system, agents = spoiled.system, spoiled.agents
+    # Those of everybody, which only the autoscaler lists.
+    everybody = r"/horizontalpodautoscalers\?(?!.*labelSelector)"
+    proxy.plan(Rule(Answer(403, "Forbidden", "no HPAs for you"), method="GET", path=everybody))
+    agents.in_flight = 40
+    system.apply(scaled(signal="inFlight", target=10, autoscaling={"behavior": AT_ONCE}))
+    found = system.condition("s0", "Autoscaling", "False", reason="FailedGetScale")
+    assert "no HPAs for you" in found["message"]
+    spoiled.stays(1, 3 * LOOK)
+    proxy.plan()
+    spoiled.becomes(4)
+
+
+def test_a_write_beside_others(world):
+    """Status and labels that change all the time, as in a burst, do not keep the number from being set."""
+    system, agents = world.system, world.agents
+    system.operator(**FLAGS)
+    system.apply(scaled(signal="inFlight", target=10, autoscaling={"behavior": AT_ONCE}))
+    system.condition("s0", "Autoscaling", "True")
+    # The look takes as long as its slowest agent, and is never older than what comes meanwhile.
+    ending = threading.Event()
+
+    def touch():
+        for number in itertools.count():
+            if ending.wait(0.02):
+                return
+            system.patch("DpuService", "s0", {"metadata": {"annotations": {"example.org/turn": str(number)}}})
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    try:
+        agents.in_flight = 40
+        world.becomes(4)
+    finally:
+        ending.set()
+        thread.join()
+
+
+def test_silent_ones_of_others_take_no_time(world):
+    """A DpuService whose agents are all silent, more of them than there is time for, and one that is scaled all the same."""
+    system, agents = world.system, world.agents
+    system.operator(**FLAGS, scrape_connections=1)
+    many = scaled("mute", signal="inFlight", target=10, autoscaling={"minReplicas": 6})
+    system.apply(many)
+    eventually(lambda: len(agents.counters) == 6)
+    agents.silent = set(agents.counters)
+    system.condition("mute", "Autoscaling", "False", reason="FailedComputeMetricsReplicas")
+    system.apply(scaled(signal="inFlight", target=10, autoscaling={"behavior": AT_ONCE}))
+    system.condition("s0", "Autoscaling", "True")
+    agents.in_flight = 280  # shared by seven
+    world.becomes(4)
+    world.stays(6, 2 * LOOK, "mute")
+
+
+def test_pods_that_are_not_ready(world):
+    """They get no requests: on the way down they count for nothing, and are not called silent."""
+    system, agents = world.system, world.agents
+    system.operator(**FLAGS)
+    agents.in_flight = 60
+    system.apply(scaled(signal="inFlight", target=10, autoscaling={"behavior": AT_ONCE}))
+    world.becomes(6)
+    world.all_ready()
+    agents.only = lambda pod: False
+    for pod in system.pods("s0", 6)[:3]:
+        pods.make_waiting(system.client, pod, "CrashLoopBackOff", restarts=3)
+    agents.in_flight = 20
+    world.becomes(range(1, 3))
+    assert "silent" not in system.conditions("s0")["Autoscaling"]["message"]
+
+
+def test_made_anew_under_its_name(world):
+    """A DpuService that was deleted and is here again is another one: nothing of its predecessor counts."""
+    system, agents = world.system, world.agents
+    system.operator(**FLAGS)
+    agents.in_flight = 60
+    document = scaled(signal="inFlight", target=10, autoscaling={"behavior": AT_ONCE})
+    system.apply(document)
+    world.becomes(6)
+    system.delete("DpuService", "s0")
+    system.gone("s0", timeout=60)
+    world.settle()
+    agents.in_flight = 5
+    system.apply(document)
+    system.condition("s0", "Autoscaling", "True")
+    world.stays(1, 2 * LOOK)
+    agents.in_flight = 40
+    world.becomes(4)
