@@ -58,6 +58,8 @@ def test_replicas_follow_the_load(space):
         with Load(space.target("by-rate"), "--rate", 3.5 * EACH, concurrency=30) as rate:
             eventually(lambda: space.replicas("by-rate") == 4, 60, lambda: space.kubectl("get", "dpu/by-rate", "-o", "yaml"))
             eventually(lambda: len(space.ready("by-rate")) == 4, 30, "4 replicas are not ready")
+            eventually(lambda: space.replicas("by-cpu") == 3, 120, lambda: space.kubectl("describe", "hpa"), every=0.5)
+            eventually(lambda: len(space.ready("by-cpu")) == 3, 30, "3 replicas are not ready")
         rate.assert_clean(least=EACH)
         # At once or in two steps, if the first look saw the load for a part of its time only.
         eventually(
@@ -65,8 +67,6 @@ def test_replicas_follow_the_load(space):
             20,
             lambda: messages(space, "by-rate", "SuccessfulRescale"),
         )
-        eventually(lambda: space.replicas("by-cpu") == 3, 120, lambda: space.kubectl("describe", "hpa"), every=0.5)
-        eventually(lambda: len(space.ready("by-cpu")) == 3, 30, "3 replicas are not ready")
 
         # Less load, but some: what a replica that goes away would lose is seen.
         with Load(space.target("by-rate"), "--rate", EACH / 2, concurrency=10) as rate:
