@@ -60,13 +60,13 @@ def test_replicas_follow_the_load(space):
             eventually(lambda: len(space.ready("by-rate")) == 4, 30, "4 replicas are not ready")
             eventually(lambda: space.replicas("by-cpu") == 3, 120, lambda: space.kubectl("describe", "hpa"), every=0.5)
             eventually(lambda: len(space.ready("by-cpu")) == 3, 30, "3 replicas are not ready")
+            # At once or in two steps, if the first look saw the load for a part of its time only.
+            eventually(
+                lambda: any(text.startswith("4 replicas instead of ") for text in messages(space, "by-rate", "SuccessfulRescale")),
+                20,
+                lambda: messages(space, "by-rate", "SuccessfulRescale"),
+            )
         rate.assert_clean(least=EACH)
-        # At once or in two steps, if the first look saw the load for a part of its time only.
-        eventually(
-            lambda: any(text.startswith("4 replicas instead of ") for text in messages(space, "by-rate", "SuccessfulRescale")),
-            20,
-            lambda: messages(space, "by-rate", "SuccessfulRescale"),
-        )
 
         # Less load, but some: what a replica that goes away would lose is seen.
         with Load(space.target("by-rate"), "--rate", EACH / 2, concurrency=10) as rate:
