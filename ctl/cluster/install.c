@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
+#include "ctl/cluster/claim.h"
 #include "ctl/cluster/cluster.h"
 #include "ctl/cluster/dig.h"
 #include "ctl/cluster/manifests.h"
@@ -57,8 +59,8 @@ static const struct option_example examples[] = {
 
 static const struct option_status statuses[] = {
     {CLUSTER_OK, "installed and available; with --no-wait or --dry-run: applied or printed"},
-    {CLUSTER_FAILED, "the cluster refused or was not reached, or the operator was not available in "
-                     "time"},
+    {CLUSTER_FAILED, "the cluster refused or was not reached, an operator is in another namespace, or "
+                     "this one was not available in time"},
     {CLUSTER_USAGE, "usage, or no cluster is configured"},
 };
 
@@ -142,6 +144,20 @@ static int apply_all(const struct cluster *cluster, const json_t *objects, uint6
     return 0;
 }
 
+/* A second operator would take the first one's rights away: there is one ClusterRoleBinding. */
+static int check_claim(const struct cluster *cluster, const char *namespace, struct error **err)
+{
+    cleanup_free char *other = NULL;
+    int r = claim_find(cluster, namespace, &other, err);
+    if (r < 0 || !other)
+        return r;
+    return error_make(err, EEXIST,
+                      "the ClusterRoleBinding " CLUSTER_OPERATOR_NAME
+                      " belongs to the operator in %s; nothing was installed. \"kubectl dpumesh "
+                      "uninstall -n %s\" first takes that one away",
+                      other, other);
+}
+
 static int install(const struct install *given, const json_t *objects)
 {
     cleanup_cluster struct cluster cluster = CLUSTER_INIT;
@@ -149,7 +165,9 @@ static int install(const struct install *given, const json_t *objects)
     uint64_t begun_ns = clock_monotonic_ns(), deadline_ns = begun_ns + given->timeout_ns;
     if (cluster_open(&given->cluster, 0, &cluster, &err) < 0)
         return complain(CLUSTER_USAGE, "%s", error_message(err));
-    int r = apply_all(&cluster, objects, deadline_ns, &err);
+    int r = check_claim(&cluster, given->cluster.namespace, &err);
+    if (r == 0)
+        r = apply_all(&cluster, objects, deadline_ns, &err);
     if (r == 0 && !given->no_wait)
         r = rollout_wait_deployment(&cluster, given->cluster.namespace, CLUSTER_OPERATOR_NAME,
                                     CLUSTER_OPERATOR_SELECTOR, deadline_ns, &err);

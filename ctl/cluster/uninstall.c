@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "ctl/cluster/claim.h"
 #include "ctl/cluster/cluster.h"
 #include "ctl/cluster/dig.h"
 #include "ctl/cluster/manifests.h"
@@ -43,7 +44,8 @@ static const char *const description[] = {
 
 static const struct option_status statuses[] = {
     {CLUSTER_OK, "deleted, or nothing was there"},
-    {CLUSTER_FAILED, "the cluster refused or was not reached"},
+    {CLUSTER_FAILED, "the cluster refused or was not reached, something was not gone in time, or "
+                     "the rights belong to an operator in another namespace"},
     {CLUSTER_USAGE, "usage, no cluster is configured, or --crd without --yes while there are "
                     "DpuServices"},
 };
@@ -166,8 +168,9 @@ static int delete_config_maps(const struct cluster *cluster, const struct kube_r
     return r == -ENOENT ? 0 : r;
 }
 
-/* Everything but the CRD, what runs first. */
-static int delete_all(const struct cluster *cluster, const json_t *objects, struct error **err)
+/* Everything but the CRD, what runs first; with_claim: also what a cluster has one of. */
+static int delete_all(const struct cluster *cluster, const json_t *objects, bool with_claim,
+                      struct error **err)
 {
     int r = 0;
     for (size_t i = json_array_size(objects); i-- > 0 && r == 0;) {
@@ -176,7 +179,8 @@ static int delete_all(const struct cluster *cluster, const json_t *objects, stru
         const char *namespace = json_string_value(dig(object, "metadata", "namespace", NULL));
         if (strcmp(resource->kind, "ConfigMap") == 0)
             r = delete_config_maps(cluster, resource, namespace, err);
-        else if (strcmp(resource->kind, cluster_crds.kind) != 0)
+        else if (strcmp(resource->kind, cluster_crds.kind) != 0 &&
+                 (with_claim || !claim_is_of(resource)))
             r = delete_one(cluster, resource, namespace, dig_text(object, "metadata", "name", NULL),
                            err);
     }
@@ -188,23 +192,36 @@ static int uninstall(const struct uninstall *given, const json_t *objects)
     cleanup_cluster struct cluster cluster = CLUSTER_INIT;
     cleanup_error struct error *err = NULL;
     json_auto_t *services = NULL;
+    cleanup_free char *other = NULL;
     uint64_t deadline_ns = clock_monotonic_ns() + given->timeout_ns;
     int r = cluster_open(&given->cluster, 0, &cluster, &err);
     if (r < 0)
         return complain(CLUSTER_USAGE, "%s", error_message(err));
+    if (claim_find(&cluster, given->cluster.namespace, &other, &err) < 0)
+        return complain(CLUSTER_FAILED, "%s", error_message(err));
+    if (other && given->crd)
+        return complain(CLUSTER_FAILED,
+                        "--crd would take all DpuServices from the operator in %s; nothing was "
+                        "deleted. Give -n %s if that is meant",
+                        other, other);
     int status = given->crd ? check_crd(&cluster, given, &services) : CLUSTER_OK;
     if (status != CLUSTER_OK)
         return status;
     if (services)
         r = remove_services(&cluster, services, deadline_ns, &err);
     if (r == 0)
-        r = delete_all(&cluster, objects, &err);
+        r = delete_all(&cluster, objects, !other, &err);
     if (r == 0 && given->crd)
         r = delete_one(&cluster, &cluster_crds, NULL, CLUSTER_CRD_NAME, &err);
     if (r == 0 && given->crd)
         r = wait_gone(&cluster, deadline_ns, &err);
     if (r < 0)
         return complain(CLUSTER_FAILED, "%s", error_message(err));
+    if (other)
+        return complain(CLUSTER_FAILED,
+                        "the ClusterRole and the ClusterRoleBinding " CLUSTER_OPERATOR_NAME
+                        " belong to the operator in %s, and stay",
+                        other);
     if (!given->crd)
         say("the CRD and all DpuServices stay; --crd deletes them too");
     return CLUSTER_OK;

@@ -193,6 +193,31 @@ def test_a_namespace_of_somebody_else_stays_as_it_is(cluster):
     assert cluster.api("GET", f"/api/v1/namespaces/{SYSTEM}")["status"]["phase"] == "Active"
 
 
+def test_one_operator_in_a_cluster(cluster):
+    """Another namespace can neither take its rights nor delete them."""
+
+    def rights():
+        names = ("clusterroles", "clusterrolebindings")
+        found = [cluster.api("GET", f"/apis/rbac.authorization.k8s.io/v1/{kind}/{NAME}") for kind in names]
+        return [one["metadata"]["resourceVersion"] for one in found]
+
+    plugin.ok(cluster, "install", "--no-wait")
+    before = rights()
+    done = plugin.run(cluster, "install", "--no-wait", "-n", "second")
+    assert done.returncode == 1 and done.stdout == "" and rights() == before
+    assert f"ClusterRoleBinding {NAME} belongs to the operator in {SYSTEM}; nothing was installed" in done.stderr
+    assert not exists(cluster, {"kind": "Namespace", "metadata": {"name": "second"}})
+    done = plugin.run(cluster, "uninstall", "-n", "second")
+    assert done.returncode == 1 and done.stdout == "" and rights() == before
+    assert f"the ClusterRoleBinding {NAME} belong to the operator in {SYSTEM}, and stay" in done.stderr
+    done = plugin.run(cluster, "uninstall", "-n", "second", "--crd", "--yes")
+    assert done.returncode == 1 and "nothing was deleted" in done.stderr
+    cluster.api("GET", CRD)
+    out = words(plugin.ok(cluster, "uninstall"))
+    assert out[f"clusterroles/{NAME}"] == out[f"clusterrolebindings/{NAME}"] == "deleted"
+    assert words(plugin.ok(cluster, "install", "--no-wait", "-n", "second"))["namespaces/second"] == "created"
+
+
 def test_again_while_the_namespace_goes(cluster):
     """An install right after an uninstall waits until the old namespace is gone."""
     with cluster.kubelet(SYSTEM):
