@@ -44,10 +44,27 @@ static json_int_t deadline_s(const struct load_job *job)
                            : UNKNOWN_S;
 }
 
+/* An argument as it must stand in a container, where $(NAME) is expanded and $$ means $. */
+static json_t *quote_dollars(const char *text)
+{
+    size_t length = 0;
+    char *quoted = xmalloc(2 * strlen(text) + 1);
+    for (; *text; text++) {
+        quoted[length++] = *text;
+        if (*text == '$')
+            quoted[length++] = '$';
+    }
+    json_t *string = json_stringn(quoted, length);
+    free(quoted);
+    return string;
+}
+
 static json_t *make_container(const struct load_job *job)
 {
-    json_t *arguments = json_pack("[s, s]", "load", job->target);
-    json_array_extend(arguments, (json_t *)(uintptr_t)job->arguments);
+    size_t i;
+    json_t *argument, *arguments = json_pack("[s, o]", "load", quote_dollars(job->target));
+    json_array_foreach(job->arguments, i, argument)
+        json_array_append_new(arguments, quote_dollars(json_string_value(argument)));
     json_t *container = json_pack("{s:s, s:s, s:[s], s:o}", "name", LOAD_JOB_CONTAINER, "image",
                                   job->image, "command", "/usr/bin/dpumesh", "args", arguments);
     if (job->pull_policy)

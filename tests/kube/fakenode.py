@@ -10,6 +10,7 @@ A pod that is deleted gets SIGTERM, and is gone when its process has ended.
 
 import http.server
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -19,6 +20,20 @@ import urllib.parse
 
 import pods
 from client import ApiError
+
+
+# What a kubelet gives each container of every namespace, whatever enableServiceLinks says.
+SERVICES = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+def expand(text, spec):
+    """As a kubelet does it: $(NAME) of the container's environment, $$ for $; what is neither stays."""
+    variables = SERVICES | {one["name"]: one.get("value", "") for one in spec.get("env", [])}
+
+    def replace(found):
+        return "$" if found[1] is None else variables.get(found[1], found[0])
+
+    return re.sub(r"\$(?:\$|\(([^)]*)\))", replace, text)
 
 
 class Run:
@@ -161,7 +176,7 @@ class Node:
         target = {"apiVersion": "v1", "kind": "Node", "name": self.name}
         self.client.api("POST", f"{self.path}/{name}/binding", {"metadata": {"name": name}, "target": target})
         (spec,) = pod["spec"]["containers"]
-        command = [*spec.get("command", []), *spec.get("args", [])]
+        command = [expand(word, spec) for word in (*spec.get("command", []), *spec.get("args", []))]
         self.runs[name] = Run([self.programs.get(command[0], command[0]), *command[1:]])
         state = {"running": {"startedAt": pods.now()}}
         self.patch(pod, {"phase": "Running", "containerStatuses": pods.containers(pod, True, state)})

@@ -111,6 +111,18 @@ def test_runs_in_a_pod_and_prints_here(installed, ran):
     nothing_left(installed, ran.namespace)
 
 
+def test_dollars_arrive_as_they_are(installed, ran):
+    """Kubernetes expands $(NAME) in a container's arguments, and makes one dollar of two."""
+    body = '{"price": "$5 or $$5", "to": "$(KUBERNETES_SERVICE_HOST)$(NOBODY) $$(HOME) $"}'
+    assert body != fakenode.expand(body, {})
+    with Bridge() as bridge:
+        plugin.ok(
+            installed, "load", bridge.url, "--in-cluster", "--namespace", ran.namespace, "-c", "1", "--body", body,
+            "-H", "x-request-id: $$7",
+        )  # fmt: skip
+        assert bridge.request["body"] == body and bridge.request["headers"]["x-request-id"] == "$$7"
+
+
 def test_exit_status_and_streams_are_the_pods(installed, ran):
     """1: an answer was an error. 3: nobody there, which it says on standard error, so that JSON stays JSON."""
     common = ["--in-cluster", "--namespace", ran.namespace, "-c", "2", "--json"]
