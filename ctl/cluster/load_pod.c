@@ -138,12 +138,16 @@ static int take_log(void *context, const char *data, size_t size)
     return log_lines_feed(&follower->lines, data + skipped, size - skipped);
 }
 
-/* Whether the container still runs, as far as is known. */
-static bool still_runs(const struct load_run *run)
+/* Whether the container has ended, as far as is known: who does not get an answer does not know. */
+static bool has_ended(const struct load_run *run)
 {
     cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
-    return kube_get(run->cluster.client, &cluster_pods, run->namespace, run->pod, &result) == 0 &&
-           container_state(result.object, "running");
+    int r = kube_get(run->cluster.client, &cluster_pods, run->namespace, run->pod, &result);
+    if (r < 0)
+        return r == -ENOENT;
+    const char *phase = dig_text(result.object, "status", "phase", NULL);
+    return container_state(result.object, "terminated") || strcmp(phase, "Succeeded") == 0 ||
+           strcmp(phase, "Failed") == 0;
 }
 
 static int follow_log(struct load_run *run, struct error **err)
@@ -157,7 +161,7 @@ static int follow_log(struct load_run *run, struct error **err)
     for (unsigned tries = 0; tries < FOLLOWS_MAX; tries++) {
         follower.skip = follower.seen;
         r = kube_read(run->cluster.client, path, &options, take_log, &follower, &result);
-        if (r == -EPIPE || (r < 0 && result.status >= 400) || !still_runs(run))
+        if (r == -EPIPE || (r < 0 && result.status >= 400) || has_ended(run))
             break;
         pause_a_little(run);
     }

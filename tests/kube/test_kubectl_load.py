@@ -13,6 +13,7 @@ import fakenode
 import operatorkit
 import plugin
 import specs
+from faults import Answer, Rule
 from processes import eventually
 from specs import dpu_service
 
@@ -162,6 +163,23 @@ def test_a_log_that_breaks_off_is_taken_up_again(installed, ran):
     assert out.count("=== Starting Load Test") == 1 and out.count("Latency:") > 1
     clients = [line for line in out.splitlines() if line.startswith("[Client")]
     assert len(clients) == 5 and len(set(clients)) == 5 and "20 answered" in out
+
+
+def test_a_look_at_the_pod_that_fails_is_not_its_end(installed, ran, proxy):
+    """The log breaks off, and the API server has no answer either, for longer than the client tries."""
+    person = installed.kubeconfig_for("loader", ran.namespace, url=proxy.url)
+    installed.grant(person, [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}], ran.namespace)
+    failing = Rule(Answer(500), method="GET", path=r"/pods/dpumesh-load-[^/?]*$", times=3)
+    proxy.plan(failing)
+    ran.breaks = 1
+    with Bridge(delay=0.3) as bridge:
+        done = plugin.run(
+            installed, "load", bridge.url, "--in-cluster", "--namespace", ran.namespace, "-c", "5", "-n", "20",
+            kubeconfig=person.path,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert ran.breaks == 0 and len([call for call in proxy.calls(method="GET") if call.status == 500]) == 3
+    assert done.stdout.count("=== Starting Load Test") == 1 and "20 answered" in done.stdout
 
 
 def test_an_interrupt_before_the_pod_runs(installed, restricted):
