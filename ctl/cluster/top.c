@@ -86,6 +86,7 @@ struct view {
     const char *what; /* of the head line */
     bool namespaces, forever;
     unsigned shown;
+    int status; /* the exit status, when the view ended itself */
     char *told; /* what was said last of replicas that do not answer; or NULL */
 };
 
@@ -133,6 +134,10 @@ static void tell_silence(struct view *view, const struct top_round *round)
 static bool show_plain(void *context, const struct top_sight *sight)
 {
     struct view *view = context;
+    if (sight->problem && !view->forever) {
+        view->status = complain(STATUS_FAILED, "%s", sight->problem);
+        return false;
+    }
     if (sight->problem)
         say("%s", sight->problem);
     if (sight->problem || !sight->before)
@@ -152,8 +157,7 @@ static bool show_plain(void *context, const struct top_sight *sight)
     return view->forever && !ferror(stdout);
 }
 
-static int look_on(const struct top *top, const struct top_source *source, struct view *view,
-                   int failed)
+static int look_on(const struct top *top, const struct top_source *source, struct view *view)
 {
     cleanup_error struct error *err = NULL;
     struct screen screen = {.open = false};
@@ -166,7 +170,7 @@ static int look_on(const struct top *top, const struct top_source *source, struc
     int r = top_watch(source, top->interval_ns, &viewer, &err);
     screen_close(&screen);
     free(view->told);
-    return r < 0 ? complain(failed, "%s", error_message(err)) : STATUS_OK;
+    return r < 0 ? complain(STATUS_FAILED, "%s", error_message(err)) : view->status;
 }
 
 static int run_local(const struct top *top, const struct options *options)
@@ -185,7 +189,7 @@ static int run_local(const struct top *top, const struct options *options)
         status = complain(status, "%s", error_message(err));
     if (status == STATUS_OK) {
         struct view view = {.top = top, .what = local.dir.name};
-        status = look_on(top, &source, &view, STATUS_FAILED);
+        status = look_on(top, &source, &view);
     }
     rundir_close(&local.dir);
     return status;
@@ -207,7 +211,7 @@ static int run_remote(const struct top *top, const struct options *options)
         struct view view = {.top = top,
                             .what = remote.namespace ? remote.namespace : "all namespaces",
                             .namespaces = top->all_namespaces};
-        status = look_on(top, &source, &view, STATUS_FAILED);
+        status = look_on(top, &source, &view);
     }
     top_remote_close(&remote);
     return status;

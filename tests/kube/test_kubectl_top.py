@@ -47,6 +47,7 @@ class Agent(http.server.BaseHTTPRequestHandler):
             return
         with self.server.lock:
             self.server.now += 1
+            self.server.asked += 1
             self.server.most = max(self.server.most, self.server.now)
         time.sleep(self.server.delay)
         # Before the answer: after it, the next may be asked for already.
@@ -76,7 +77,7 @@ def agent(address, in_flight=0, silent=False, old=False, delay=0.0):
     server = http.server.ThreadingHTTPServer((address, 8080), Agent)
     server.daemon_threads = True
     server.in_flight, server.silent, server.old, server.delay = in_flight, silent, old, delay
-    server.lock, server.now, server.most = threading.Lock(), 0, 0
+    server.lock, server.now, server.most, server.asked = threading.Lock(), 0, 0, 0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
@@ -208,6 +209,24 @@ def test_goes_on_until_it_is_ended(world, namespace):
         began = time.monotonic()
         status, _, err = plugin.end(process, signal.SIGINT)
         assert (status, err) == (0, "") and time.monotonic() - began < 1.5
+
+
+def test_one_table_does_not_wait_for_ever(world, namespace):
+    """The first look went well; what the second one met is said, and ends it. With --watch it goes on."""
+    service(world, namespace, "s0", 1, 1)
+    pod(world, namespace, "s0", 0, ADDRESSES[0])
+    with agent(ADDRESSES[0]) as server:
+        once, watch = (
+            plugin.start(world, "top", "s0", "-n", namespace, word, "-i", "1500ms") for word in ("--once", "--watch")
+        )
+        eventually(lambda: server.asked >= 2, 20)
+        world.api("DELETE", f"{operatorkit.DPUSERVICES.format(namespace)}/s0")
+        sentence = "there is no DpuService s0"
+        assert sentence in watch.stderr.readline()
+        status, out, err = plugin.end(once, None, timeout=20)
+        assert (status, out) == (1, "") and err.count(sentence) == 1
+        assert watch.poll() is None
+        assert plugin.end(watch)[0] == 0
 
 
 def test_refusals(world, namespace):
