@@ -58,19 +58,35 @@ static char *version_of_pod(const struct cluster *cluster, const json_t *pod)
     return operator_version_read(page.data, page.length);
 }
 
+char *operator_versions_join(const json_t *versions)
+{
+    struct buffer text = BUFFER_INIT(VERSIONS_MAX);
+    json_auto_t *seen = json_object();
+    size_t i;
+    json_t *version;
+    json_array_foreach(versions, i, version)
+    {
+        const char *name = json_string_value(version);
+        if (!json_object_get(seen, name))
+            buffer_printf(&text, "%s%s", text.length ? ", " : "", name);
+        json_object_set(seen, name, version);
+    }
+    if (text.length > 0)
+        return buffer_terminate(&text);
+    buffer_free(&text);
+    return NULL;
+}
+
 char *operator_versions(const struct cluster *cluster, const json_t *pods)
 {
-    struct buffer versions = BUFFER_INIT(VERSIONS_MAX);
+    json_auto_t *versions = json_array();
     size_t i;
     json_t *pod;
     json_array_foreach(pods, i, pod)
     {
         cleanup_free char *version = pod_is_ready(pod) ? version_of_pod(cluster, pod) : NULL;
-        if (version && !strstr(buffer_terminate(&versions), version))
-            buffer_printf(&versions, "%s%s", versions.length ? ", " : "", version);
+        if (version)
+            json_array_append_new(versions, json_string(version));
     }
-    if (versions.length > 0)
-        return buffer_terminate(&versions);
-    buffer_free(&versions);
-    return NULL;
+    return operator_versions_join(versions);
 }
