@@ -20,6 +20,12 @@ static bool is_unseen(const json_t *service)
                dig_number(service, "metadata", "generation", NULL);
 }
 
+/* Somebody set replicas to 0, which is how an autoscaler is told to rest. */
+static bool is_switched_off(const json_t *autoscaling)
+{
+    return strcmp(dig_text(autoscaling, "reason", NULL), "ScalingDisabled") == 0;
+}
+
 size_t status_lines(const json_t *service, struct status_line ret_lines[STATUS_LINES_MAX])
 {
     const json_t *autoscaling = dig_condition(service, "Autoscaling");
@@ -36,7 +42,7 @@ size_t status_lines(const json_t *service, struct status_line ret_lines[STATUS_L
         ret_lines[count++] = line_of("Not ready", dig_condition(service, "Ready"));
     else if (dig_is_true(service, "Reconciling"))
         ret_lines[count++] = line_of("Reconciling", dig_condition(service, "Reconciling"));
-    if (strcmp(dig_text(autoscaling, "status", NULL), "False") == 0)
+    if (strcmp(dig_text(autoscaling, "status", NULL), "False") == 0 && !is_switched_off(autoscaling))
         ret_lines[count++] = line_of("Autoscaling", autoscaling);
     return count;
 }

@@ -47,7 +47,10 @@ Test(status_lines, one_state_of_affairs_is_one_line)
                                             {"Reconciling", "True", "WaitingForDeletion"}};
     static const struct condition blind[] = {{"Ready", "False", "RollingOut"},
                                              {"Autoscaling", "False", "NoFigures"}};
+    static const struct condition off[] = {{"Ready", "True", "AllReplicasReady"},
+                                           {"Autoscaling", "False", "ScalingDisabled"}};
     expect(2, fine, 5, NULL, NULL);
+    expect(2, off, 2, NULL, NULL);
     expect(1, fine, 5, "Not seen", NULL);
     expect(2, NULL, 0, "Not seen", NULL);
     expect(2, stalled, 2, "Stalled", NULL);
