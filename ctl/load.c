@@ -97,6 +97,8 @@ static const char *const description[] = {
     "dpu/NAME is the bridge of a DpuService: the test runs in the cluster, as a Job of one pod "
     "from "
     "the agent's image, prints here what it prints there, and is deleted at its end.",
+    "Headers and a body of a test in the cluster stand in clear in the Job and its pod, where who may "
+    "read these reads them: give no password or token that others there must not have.",
     "An interrupt (Ctrl-C) ends the test and prints the result so far.", NULL};
 
 static const struct option_example examples[] = {

@@ -280,4 +280,5 @@ def test_locally_as_ever(installed):
         out = plugin.ok(installed, "load", bridge.url, "-c", "5", kubeconfig="/dev/null")
         assert out.count("✅ Status: 200") == 5
     done = subprocess.run([specs.BIN / "dpumesh", "load", "--help"], capture_output=True, text=True, check=True)
-    assert "dpu/NAME" in done.stdout
+    text = " ".join(done.stdout.split())
+    assert "dpu/NAME" in text and "stand in clear in the Job and its pod" in text
