@@ -17,7 +17,7 @@
 #include "ctl/load_report.h"
 #include "ctl/load_worker.h"
 
-enum { EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE };
+enum { EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 128 + SIGINT };
 
 enum { PROGRESS_MS = 500 };
 
@@ -112,9 +112,11 @@ static const struct option_example examples[] = {
 
 static const struct option_status statuses[] = {
     {EXIT_FINE, "Every request was answered with a status below 400."},
-    {EXIT_FAILED, "At least one request failed, or was answered with 400 or more."},
-    {EXIT_USAGE, "The command line is wrong."},
+    {EXIT_FAILED, "At least one request failed, or was answered with 400 or more. For a test in the "
+                  "cluster also: the cluster refused or was not reached, or the pod did not run."},
+    {EXIT_USAGE, "The command line is wrong, or no cluster is configured."},
     {EXIT_UNREACHABLE, "The target was never reached."},
+    {EXIT_INTERRUPTED, "Interrupted before a test in the cluster had a result, or twice."},
 };
 
 int (*load_cluster_run)(const struct load_cluster_test *test);

@@ -282,3 +282,4 @@ def test_locally_as_ever(installed):
     done = subprocess.run([specs.BIN / "dpumesh", "load", "--help"], capture_output=True, text=True, check=True)
     text = " ".join(done.stdout.split())
     assert "dpu/NAME" in text and "stand in clear in the Job and its pod" in text
+    assert "the cluster refused or was not reached" in text and "130 Interrupted before a test in the cluster" in text
