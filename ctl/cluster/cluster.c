@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
+#include "ctl/cluster/dig.h"
 #include "ctl/terminal.h"
 
 const struct kube_resource cluster_dpuservices = {"dpumesh.io", "v1alpha1", "dpuservices",
@@ -88,4 +90,24 @@ int cluster_list(const struct cluster *cluster, const struct kube_resource *reso
         return cluster_error(cluster, r, &result, err);
     *ret_list = STEAL_POINTER(list);
     return 0;
+}
+
+char *cluster_page_path(const json_t *pod, int port)
+{
+    return xasprintf("/api/v1/namespaces/%s/pods/%s:%d/proxy/metrics",
+                     dig_text(pod, "metadata", "namespace", NULL),
+                     dig_text(pod, "metadata", "name", NULL), port);
+}
+
+static int take(void *context, const char *data, size_t size)
+{
+    return buffer_append(context, data, size) < 0 ? -EFBIG : 0;
+}
+
+int cluster_read_page(const struct cluster *cluster, const char *path, struct buffer *page,
+                      struct error **err)
+{
+    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
+    int r = kube_read(cluster->client, path, NULL, take, page, &result);
+    return r < 0 ? error_make(err, -r, "%s", result.message) : 0;
 }

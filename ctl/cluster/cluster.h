@@ -18,6 +18,7 @@
 #ifndef DPUMESH_CTL_CLUSTER_CLUSTER_H
 #define DPUMESH_CTL_CLUSTER_CLUSTER_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/option.h"
 #include "kube/client.h"
@@ -91,5 +92,14 @@ int cluster_complain(const struct cluster *cluster, int ret, const struct kube_r
 int cluster_list(const struct cluster *cluster, const struct kube_resource *resource,
                  const char *namespace, const char *selector, json_t **ret_list,
                  struct error **err);
+
+/* Where a pod's page of metrics on this port is found, through the API server's proxy; owned by the
+ * caller. */
+char *cluster_page_path(const json_t *pod, int port);
+
+/* Reads such a page into an empty buffer. 0, or -errno and a sentence; -EFBIG: it is longer than
+ * the buffer may be. */
+int cluster_read_page(const struct cluster *cluster, const char *path, struct buffer *page,
+                      struct error **err);
 
 #endif

@@ -1,6 +1,5 @@
 #include "ctl/cluster/operator_version.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -27,13 +26,8 @@ char *operator_version_read(const char *page, size_t length)
     return version;
 }
 
-static int take(void *context, const char *data, size_t size)
-{
-    return buffer_append(context, data, size) < 0 ? -EFBIG : 0;
-}
-
 /* The port that the operator's container calls metrics. */
-static long long metrics_port(const json_t *pod)
+static int metrics_port(const json_t *pod)
 {
     const json_t *container = json_array_get(dig(pod, "spec", "containers", NULL), 0);
     size_t i;
@@ -41,19 +35,17 @@ static long long metrics_port(const json_t *pod)
     json_array_foreach(json_object_get(container, "ports"), i, port)
     {
         if (strcmp(dig_text(port, "name", NULL), "metrics") == 0)
-            return dig_number(port, "containerPort", NULL);
+            return (int)dig_number(port, "containerPort", NULL);
     }
     return 0;
 }
 
 static char *version_of_pod(const struct cluster *cluster, const json_t *pod)
 {
-    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     cleanup_buffer struct buffer page = BUFFER_INIT(PAGE_BYTES_MAX);
-    cleanup_free char *path = xasprintf("/api/v1/namespaces/%s/pods/%s:%lld/proxy/metrics",
-                                        dig_text(pod, "metadata", "namespace", NULL),
-                                        dig_text(pod, "metadata", "name", NULL), metrics_port(pod));
-    if (metrics_port(pod) == 0 || kube_read(cluster->client, path, NULL, take, &page, &result) < 0)
+    int port = metrics_port(pod);
+    cleanup_free char *path = cluster_page_path(pod, port);
+    if (port == 0 || cluster_read_page(cluster, path, &page, NULL) < 0)
         return NULL;
     return operator_version_read(page.data, page.length);
 }

@@ -1,6 +1,5 @@
 #include "ctl/cluster/top_remote.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -29,8 +28,7 @@ static void add_pod(struct top_round *round, const json_t *pod)
 {
     const char *namespace = dig_text(pod, "metadata", "namespace", NULL);
     const char *service = dig_label(pod, "app.kubernetes.io/instance");
-    cleanup_free char *page = xasprintf("/api/v1/namespaces/%s/pods/%s:%d/proxy/metrics", namespace,
-                                        dig_text(pod, "metadata", "name", NULL), CHILD_HTTP_PORT);
+    cleanup_free char *page = cluster_page_path(pod, CHILD_HTTP_PORT);
     for (size_t i = 0; i < round->count && runs(pod); i++)
         if (strcmp(round->services[i].name, service) == 0 &&
             strcmp(round->services[i].namespace, namespace) == 0)
@@ -60,18 +58,11 @@ static int list(void *context, struct top_round *round, struct error **err)
     return top_all_found(round, remote->names, remote->name_count, err);
 }
 
-static int take(void *context, const char *data, size_t size)
-{
-    return buffer_append(context, data, size) < 0 ? -EFBIG : 0;
-}
-
 static int fetch(void *context, const struct top_agent *agent, struct buffer *page,
                  struct error **err)
 {
     const struct top_remote *remote = context;
-    cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
-    int r = kube_read(remote->pages.client, agent->page, NULL, take, page, &result);
-    return r < 0 ? error_make(err, -r, "%s", result.message) : 0;
+    return cluster_read_page(&remote->pages, agent->page, page, err);
 }
 
 static void cancel(void *context)
