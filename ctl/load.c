@@ -97,9 +97,11 @@ static const char *const description[] = {
     "dpu/NAME is the bridge of a DpuService: the test runs in the cluster, as a Job of one pod "
     "from "
     "the agent's image, prints here what it prints there, and is deleted at its end.",
-    "Headers and a body of a test in the cluster stand in clear in the Job and its pod, where who may "
+    "Headers and a body of a test in the cluster stand in clear in the Job and its pod, where who "
+    "may "
     "read these reads them: give no password or token that others there must not have.",
-    "An interrupt (Ctrl-C) ends the test and prints the result so far.", NULL};
+    "An interrupt (Ctrl-C) ends the test and prints the result so far.",
+    NULL};
 
 static const struct option_example examples[] = {
     {"dpumesh load tcp://127.0.0.1:30005", "50 clients, one request each, a line for each."},
@@ -112,8 +114,9 @@ static const struct option_example examples[] = {
 
 static const struct option_status statuses[] = {
     {EXIT_FINE, "Every request was answered with a status below 400."},
-    {EXIT_FAILED, "At least one request failed, or was answered with 400 or more. For a test in the "
-                  "cluster also: the cluster refused or was not reached, or the pod did not run."},
+    {EXIT_FAILED,
+     "At least one request failed, or was answered with 400 or more. For a test in the "
+     "cluster also: the cluster refused or was not reached, or the pod did not run."},
     {EXIT_USAGE, "The command line is wrong, or no cluster is configured."},
     {EXIT_UNREACHABLE, "The target was never reached."},
     {EXIT_INTERRUPTED, "Interrupted before a test in the cluster had a result, or twice."},

@@ -1,4 +1,5 @@
-/* A cluster has one ClusterRole and one ClusterRoleBinding of the operator's name: whose they are. */
+/* A cluster has one ClusterRole and one ClusterRoleBinding of the operator's name: whose they are.
+ */
 #ifndef DPUMESH_CTL_CLUSTER_CLAIM_H
 #define DPUMESH_CTL_CLUSTER_CLAIM_H
 

@@ -59,8 +59,9 @@ static const struct option_example examples[] = {
 
 static const struct option_status statuses[] = {
     {CLUSTER_OK, "installed and available; with --no-wait or --dry-run: applied or printed"},
-    {CLUSTER_FAILED, "the cluster refused or was not reached, an operator is in another namespace, or "
-                     "this one was not available in time"},
+    {CLUSTER_FAILED,
+     "the cluster refused or was not reached, an operator is in another namespace, or "
+     "this one was not available in time"},
     {CLUSTER_USAGE, "usage, or no cluster is configured"},
 };
 

@@ -8,7 +8,8 @@
  * not there, or the page is none. */
 char *operator_version_read(const char *page, size_t length);
 
-/* Each of an array of texts once, as in "0.1.0, 0.2.0"; owned by the caller, NULL: there is none. */
+/* Each of an array of texts once, as in "0.1.0, 0.2.0"; owned by the caller, NULL: there is none.
+ */
 char *operator_versions_join(const json_t *versions);
 
 /*

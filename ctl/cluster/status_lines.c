@@ -42,7 +42,8 @@ size_t status_lines(const json_t *service, struct status_line ret_lines[STATUS_L
         ret_lines[count++] = line_of("Not ready", dig_condition(service, "Ready"));
     else if (dig_is_true(service, "Reconciling"))
         ret_lines[count++] = line_of("Reconciling", dig_condition(service, "Reconciling"));
-    if (strcmp(dig_text(autoscaling, "status", NULL), "False") == 0 && !is_switched_off(autoscaling))
+    if (strcmp(dig_text(autoscaling, "status", NULL), "False") == 0 &&
+        !is_switched_off(autoscaling))
         ret_lines[count++] = line_of("Autoscaling", autoscaling);
     return count;
 }
