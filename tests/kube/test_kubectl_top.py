@@ -134,8 +134,14 @@ def rows(text):
     return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
 
 
-def near(text, value, part=0.1):
+def near(text, value, part=0.01):
     return abs(float(text) - value) <= value * part
+
+
+def about(text, value):
+    """What is measured between two looks: on a busy machine a page is made a while before it is read, so that
+    the time between two pages is not quite that between two looks. One replica of two is a half."""
+    return near(text, value, 0.4)
 
 
 def test_figures(world, namespace):
@@ -147,14 +153,16 @@ def test_figures(world, namespace):
         out = plugin.ok(world, "top", "-n", namespace, "--once", "-i", "2s")
         s0, s1 = rows(out)
         assert (s0["NAME"], s0["READY"], s0["INFLIGHT"], s0["QUEUE"]) == ("s0", "2/2", "12", "6/8192")
-        assert near(s0["REQ/S"], 2000) and near(s0["DPU(m)"], 500) and near(s0["HOST(m)"], 1000)
+        assert about(s0["REQ/S"], 2000)
+        # The same pages say all three, so that their proportions hold whatever the time between them.
+        assert near(s0["DPU(m)"], float(s0["REQ/S"]) / 4) and near(s0["HOST(m)"], float(s0["REQ/S"]) / 2)
         # All between 10 and 100 ms: straight lines say 55.0 and 99.1.
         assert (s0["P50(ms)"], s0["P99(ms)"]) == ("55.0", "99.1")
         assert list(s1.values()) == ["s1", "0/0", *["-"] * 7]
         done = json.loads(plugin.ok(world, "top", "dpu/s0", "-A", "-o", "json", "-i", "500ms"))
         (one,) = done["services"]
         assert one["namespace"] == namespace and one["silent"] == 0 and one["in_flight"] == 12
-        assert near(one["requests_per_s"], 2000, 0.2) and near(done["interval_s"], 0.5, 0.5)
+        assert about(one["requests_per_s"], 2000) and 0.5 <= done["interval_s"] < 2
         assert one["p50_ms"] == pytest.approx(55)
 
 
@@ -175,10 +183,10 @@ def test_a_pod_that_does_not_answer_is_unknown_not_zero(world, namespace):
         # Silent pods are asked at the same time, and no longer than the time-out each.
         assert time.monotonic() - began < 10
         s0, s1, s2 = rows(out)
-        assert s0["INFLIGHT"] == "5?" and s0["REQ/S"].endswith("?") and near(s0["REQ/S"][:-1], 1000, 0.2)
+        assert s0["INFLIGHT"] == "5?" and s0["REQ/S"].endswith("?") and about(s0["REQ/S"][:-1], 1000)
         assert list(s1.values())[2:] == ["?"] * 7
         # An older agent answers, but does not tell of processors.
-        assert (s2["DPU(m)"], s2["HOST(m)"]) == ("-", "-") and near(s2["REQ/S"], 1000, 0.2)
+        assert (s2["DPU(m)"], s2["HOST(m)"]) == ("-", "-") and about(s2["REQ/S"], 1000)
         (found,) = json.loads(plugin.ok(world, "top", "s1", "-n", namespace, "-o", "json", "--timeout", "200ms"))[
             "services"
         ]
