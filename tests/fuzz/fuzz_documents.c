@@ -6,24 +6,16 @@
  *   - the configuration in its ConfigMap is accepted by the agent.
  */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "require.h"
 #include "spec/agent_config.h"
 #include "spec/application.h"
 #include "spec/children.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* A failure says why, in sentences that a terminal can show; a success says nothing. */
 static void check_problems(int ret, const struct problems *problems)

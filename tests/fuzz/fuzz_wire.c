@@ -12,7 +12,6 @@
  */
 #include <jansson.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,16 +19,9 @@
 #include "agent/plan.h"
 #include "agent/wire.h"
 #include "base/memory.h"
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* The first byte of the input. */
 enum { FUZZ_BRIDGE = 'b', FUZZ_HTTP = 'h', FUZZ_TRACE = 't' };
