@@ -144,7 +144,7 @@ def test_a_drain_with_sockets_of_its_own(start):
 
 def test_leaving(start):
     """While nodes are told that it goes, it serves what they still send; then it drains."""
-    agent = start(inherit=False, listen=own_addresses(), limits={"shutdownDelay": "700ms"}).wait_serving()
+    agent = start(inherit=False, listen=own_addresses(), limits={"shutdownDelay": "3s"}).wait_serving()
     with agent.lines() as kept, agent.http() as http:
         assert kept.send(request()).receive()[0]["status"] == 200
         begun = time.monotonic()
@@ -157,11 +157,11 @@ def test_leaving(start):
         answer = http.raw(http_request(PATH)).receive()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert http.ended()
-        assert time.monotonic() - begun < 0.7, "too slow to tell anything"
+        assert "draining" not in agent.errors(), "too slow to tell anything"
     assert agent.end() == 0
-    assert 0.7 <= time.monotonic() - begun < 5
+    assert 3 <= time.monotonic() - begun < 13
     (line,) = lines_of(agent, "leaving")
-    assert "delay=700ms" in line and "drained" in agent.errors()
+    assert "delay=3s" in line and "drained" in agent.errors()
 
 
 @pytest.mark.parametrize("numbers", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGTERM, signal.SIGINT], [signal.SIGINT]])
