@@ -238,8 +238,8 @@ void agent_metrics_declare(struct agent *agent)
                METRIC_COUNTER, "result", "accepted");
     m->reloads_bad =
         series(r, "dpumesh_config_reloads_total", "", METRIC_COUNTER, "result", "refused");
-    gauge(agent, "dpumesh_ready", "1 while the agent serves, 0 while it starts or drains.", NULL,
-          NULL, ready, agent);
+    gauge(agent, "dpumesh_ready", "1 while the agent serves, 0 while it starts, leaves or drains.",
+          NULL, NULL, ready, agent);
     metrics_declare_process(r, "agent");
 }
 
