@@ -34,33 +34,33 @@ static bool is_application(const struct io *io, const struct http_request *reque
            memcmp(request->draft.path.data, path, request->draft.path.length) == 0;
 }
 
-/* Whether the request is for /metrics, /healthz or the like; path is set then. */
-static bool is_page(const struct io *io, const struct http_request *request, char *path,
-                    size_t size)
+/* Whether the request is for /metrics, /healthz or the like. */
+static bool is_page(const struct io *io, const struct http_request *request)
 {
-    return !is_application(io, request) && copy_text(&request->draft.path, path, size) &&
+    char path[256];
+    return !is_application(io, request) && copy_text(&request->draft.path, path, sizeof path) &&
            answer_knows(&io->agent->pages, path);
 }
 
-static void answer_page(struct io *io, uint32_t exchange, const struct http_request *request,
-                        const char *path)
+static void answer_page(struct io *io, uint32_t exchange, const struct http_request *request)
 {
     char accept[1024];
+    char path[ANSWER_PATH_MAX + 2]; /* with its query; a byte too many tells that it is too long */
+    snprintf(path, sizeof path, "%.*s", (int)request->target.length, request->target.data);
     if (!copy_text(&request->accept, accept, sizeof accept))
         accept[0] = '\0';
     cleanup_buffer struct buffer body = BUFFER_INIT(ANSWER_BODY_MAX);
     struct answer answer;
     answer_request(&io->agent->pages, method_name(request->draft.method), path,
                    accept[0] ? accept : NULL, &answer, &body);
-    exchange_answer(io, exchange, (unsigned)answer.status, answer.content_type, body.data,
-                    body.length);
+    exchange_answer(io, exchange, (unsigned)answer.status, answer.content_type,
+                    buffer_terminate(&body), body.length);
 }
 
 static bool take_request(struct io *io, uint32_t index, const struct http_request *request)
 {
     struct connection *c = connection_at(io, index);
-    char path[256];
-    bool page = is_page(io, request, path, sizeof path);
+    bool page = is_page(io, request);
     unsigned flags = (request->keep_alive ? EXCHANGE_KEEP_ALIVE : 0) |
                      (request->http10 ? EXCHANGE_HTTP10 : 0) | (page ? EXCHANGE_PAGE : 0) |
                      (request->draft.method == METHOD_HEAD ? EXCHANGE_HEAD : 0);
@@ -70,7 +70,7 @@ static bool take_request(struct io *io, uint32_t index, const struct http_reques
     if (!request->keep_alive)
         c->closing = true;
     if (page)
-        answer_page(io, exchange, request, path);
+        answer_page(io, exchange, request);
     else
         exchange_submit(io, exchange, &request->draft);
     return true;

@@ -84,17 +84,27 @@ static void answer_check(const struct answer_hooks *hooks, enum page page, struc
     buffer_puts(body, "\n");
 }
 
-static int answer_page(const struct answer_hooks *hooks, enum page page,
-                       const struct answer_route *route, const char *accept, struct answer *answer,
-                       struct buffer *body)
+static int answer_metrics(const struct answer_hooks *hooks, const char *path, const char *accept,
+                          struct answer *answer, struct buffer *body)
 {
-    enum metrics_format format;
+    const char *query = path + strcspn(path, "?#");
+    enum metrics_format format = metrics_negotiate(accept);
+    if (strlen(path) > ANSWER_PATH_MAX) {
+        answer_sentence(answer, body, 400, "path and query take more than 2048 bytes\n");
+        return 0;
+    }
+    answer->content_type = metrics_content_type(format);
+    return metrics_expose_asked(hooks->metrics, format, *query == '?' ? query + 1 : "", body);
+}
+
+static int answer_page(const struct answer_hooks *hooks, enum page page,
+                       const struct answer_route *route, const char *path, const char *accept,
+                       struct answer *answer, struct buffer *body)
+{
     answer->status = 200;
     switch (page) {
     case PAGE_METRICS:
-        format = metrics_negotiate(accept);
-        answer->content_type = metrics_content_type(format);
-        return metrics_expose(hooks->metrics, format, body);
+        return answer_metrics(hooks, path, accept, answer, body);
     case PAGE_CONFIG:
         answer->content_type = json;
         return hooks->config(hooks->context, body);
@@ -122,7 +132,7 @@ void answer_request(const struct answer_hooks *hooks, const char *method, const 
     } else if (!ret_answer->head && strcmp(method, "GET") != 0) {
         answer_sentence(ret_answer, body, 405, "this page is read with GET or HEAD\n");
         ret_answer->allow = "GET, HEAD";
-    } else if (answer_page(hooks, page, route, accept, ret_answer, body) < 0) {
+    } else if (answer_page(hooks, page, route, path, accept, ret_answer, body) < 0) {
         answer_sentence(ret_answer, body, 500, "the page is larger than may be sent\n");
     }
 }

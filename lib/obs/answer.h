@@ -6,7 +6,8 @@
  * agent}; cleanup_buffer struct buffer body = BUFFER_INIT(ANSWER_BODY_MAX); struct answer answer;
  *     answer_request(&hooks, "GET", "/metrics", accept, &answer, &body);
  *
- * Pages: /metrics (format chosen by Accept), /healthz, /readyz, /config and the routes of the
+ * Pages: /metrics (format chosen by Accept, families by name[] in the query:
+ * metrics_expose_asked()), /healthz, /readyz, /config and the routes of the
  * table; what has no hook is not there. Nothing is kept between calls: any thread, if the hooks
  * allow it.
  */
@@ -22,6 +23,9 @@
 enum {
     ANSWER_BODY_MAX = 32 << 20
 }; /* a sensible cap for body: full registries take about 10 MiB */
+
+/* Bytes of path and query up to which /metrics is answered; a longer query is a 400. */
+enum { ANSWER_PATH_MAX = 2048 };
 
 /* A further page. write appends the body; 0 or -ENOBUFS (then 500 is answered). */
 struct answer_route {
@@ -48,13 +52,13 @@ struct answer_hooks {
 
 /* What to send, with body: strings are static or the route's. */
 struct answer {
-    int status;               /* 200, 404, 405, 500, 503 */
-    const char *content_type; /* of body, which is never empty */
+    int status;               /* 200, 400, 404, 405, 500, 503 */
+    const char *content_type; /* of body, which may be empty for /metrics?name[]= alone */
     const char *allow;        /* value of the header Allow for 405, or NULL */
     bool head;                /* HEAD: send all headers, Content-Length too, but not the body */
 };
 
-/* Whether path (a query after it counts for nothing) is one of the pages. */
+/* Whether path (whatever query follows it) is one of the pages. */
 bool answer_knows(const struct answer_hooks *hooks, const char *path);
 
 /*

@@ -160,13 +160,20 @@ static void put_family(struct exposition *x, const struct metric_family *family)
 
 int metrics_expose(struct metrics *metrics, enum metrics_format format, struct buffer *out)
 {
+    return metrics_expose_asked(metrics, format, "", out);
+}
+
+int metrics_expose_asked(struct metrics *metrics, enum metrics_format format, const char *query,
+                         struct buffer *out)
+{
     size_t begin = out->length;
     struct exposition x = {
         .out = out, .metrics = metrics, .open_metrics = format == METRICS_OPENMETRICS_TEXT};
     pthread_mutex_lock(&metrics->lock);
     for (const struct metric_family *family = metrics->families; family && x.ret == 0;
          family = family->next)
-        put_family(&x, family);
+        if (metrics_query_asks(query, family->name))
+            put_family(&x, family);
     pthread_mutex_unlock(&metrics->lock);
     if (x.open_metrics)
         put(&x, "# EOF\n");

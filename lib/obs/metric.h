@@ -161,6 +161,13 @@ const char *metrics_content_type(enum metrics_format format);
  * 0, or -ENOBUFS when out's cap is met. */
 int metrics_expose(struct metrics *metrics, enum metrics_format format, struct buffer *out);
 
+/* The same for the families that an URL's query (without the question mark) asks for:
+ * "name[]=FAMILY", percent-encoded or not, any number of times. FAMILY is as it was declared; what
+ * is no family adds nothing. Without a name[] that is all families; other parameters count for
+ * nothing. The time grows with families times bytes of query: cap what comes from the network. */
+int metrics_expose_asked(struct metrics *metrics, enum metrics_format format, const char *query,
+                         struct buffer *out);
+
 /*
  * Declares process_cpu_seconds_total, process_open_fds, process_max_fds,
  * process_virtual_memory_bytes, process_virtual_memory_max_bytes, process_resident_memory_bytes,

@@ -74,6 +74,9 @@ double metrics_cell_sum(const struct metrics *metrics, uint32_t cell);
 /* The value of a counter or gauge: its callback's, or its cell's. Lock held. */
 double metric_record_value(const struct metric_record *record);
 
+/* Whether a query, without its question mark, asks for a family: names it, or names none. */
+bool metrics_query_asks(const char *query, const char *family);
+
 /* Longest text of the two below with its NUL. */
 enum { METRIC_NUMBER_MAX = 32 };
 

@@ -13,6 +13,7 @@
     a request in any number of segments                 test_a_request_in_any_number_of_segments
     a late request: 408                                 test_a_request_that_does_not_end_in_time
     /metrics as text and OpenMetrics by Accept          test_metrics_by_accept
+    of /metrics the families that a query names         test_families_by_name, test_a_query_may_be_so_long
     /healthz /readyz /config, only GET and HEAD         test_pages
     real clients (curl, Python)                         test_curl, test_python
     the hot path: pages and application on one port     test_pipelining_keeps_the_order
@@ -20,6 +21,7 @@
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -35,7 +37,7 @@ JSON = "application/json"
 
 @pytest.fixture(scope="module")
 def agent(starter):
-    return starter(limits={"frameBytes": 4096}, peers={"s1": {}})
+    return starter(limits={"frameBytes": 4096}, peers={"s1": {}}).wait_serving()
 
 
 def sentence(response):
@@ -383,7 +385,6 @@ def test_pages(agent):
     assert agent.get("/healthz", "http").body == b"ok\n"
     assert agent.get("/readyz", "http").body == b"ok\n"
     assert json.loads(agent.get("/config", "http").body)["limits"]["frameBytes"] == 4096
-    assert agent.get("/metrics?name[]=x", "http").status == 200
     for page in ("/healthz", "/readyz", "/config", "/metrics"):
         for name in ("http", "admin"):
             assert agent.get(page, name).status == 200
@@ -391,6 +392,44 @@ def test_pages(agent):
             assert head.status == 200
             assert int(head.headers["content-length"]) > 0
         assert agent.get(page, "http", "POST", body=b"x").status == 405
+
+
+@pytest.mark.parametrize("format", ["text/plain", "application/openmetrics-text"])
+def test_families_by_name(agent, format):
+    """A scraper that needs a few families gets no more: each reads as on the whole page."""
+
+    def page(query=""):
+        answer = agent.get("/metrics" + query, "http", headers={"Accept": format})
+        assert answer.status == 200 and answer.headers["content-type"].startswith(format)
+        return answer.body.decode()
+
+    def family(text, name):
+        return [line for line in text.splitlines() if re.search(rf"(^|\s){name}(_total|_bucket|_sum|_count)?[ {{]", line)]
+
+    agent.ask()
+    whole = page()
+    few = page("?name[]=dpumesh_ready&name%5B%5D=mub_response_size_bucket&x=y&name[]=nobody&name[]=dpumesh_queue_capacity")
+    assert family(few, "dpumesh_ready") == family(whole, "dpumesh_ready")
+    assert len(family(few, "dpumesh_queue_capacity")) == 6
+    # The order is the page's own.
+    assert re.findall("^# TYPE (.*) ", few, re.M) == ["mub_response_size_bucket", "dpumesh_queue_capacity", "dpumesh_ready"]
+    end = "# EOF\n" if "open" in format else ""
+    assert few.endswith(end)
+    assert page("?name[]=nobody") == page("?name[]=") == end
+    assert re.findall("^# TYPE (.*) ", page("?name=nobody"), re.M) == re.findall("^# TYPE (.*) ", whole, re.M)
+
+
+def test_a_query_may_be_so_long(agent):
+    before = rejected(agent.metrics())
+    with agent.http() as http:  # kept alive through all of it
+        for more, status in ((0, 200), (1, 400), (1000, 400)):
+            target = "/metrics?name[]=dpumesh_ready&".ljust(2048 + more, "x")
+            answer = http.raw(http_request(target)).receive()
+            assert answer.status == status
+            assert answer.body.count(b"\n") == (3 if status == 200 else 1)
+        assert http.raw(http_request("/readyz?" + "x" * 3000)).receive().status == 200
+        assert http.raw(http_request("/metrics?name[]=nobody", "HEAD")).receive(head=True).status == 200
+    assert rejected(agent.metrics()) == before, "pages are no requests"
 
 
 def test_pages_are_not_on_the_bridge(agent):

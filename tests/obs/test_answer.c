@@ -91,7 +91,7 @@ Test(answer, pages)
     static const char metrics_text[] = "# HELP x_total X.\n# TYPE x_total counter\nx_total 0\n";
     static const char open[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     expect("GET", "/metrics", NULL, 200, "text/plain; version=0.0.4; charset=utf-8", metrics_text);
-    expect("HEAD", "/metrics?name[]=x", "*/*", 200, "text/plain; version=0.0.4; charset=utf-8",
+    expect("HEAD", "/metrics?name=x", "*/*", 200, "text/plain; version=0.0.4; charset=utf-8",
            metrics_text);
     expect("GET", "/metrics", "application/openmetrics-text", 200, open,
            "# HELP x X.\n# TYPE x counter\nx_total 0\n# EOF\n");
@@ -108,6 +108,39 @@ Test(answer, pages)
     expect("GET", "/readyz", NULL, 503, plain, "draining\n");
     program.ready = true;
     expect("GET", "/readyz", NULL, 200, plain, "ok\n");
+}
+
+Test(answer, families_that_a_query_names)
+{
+    static const struct metric_spec gauge = {"y", "Y.", .kind = METRIC_GAUGE};
+    static const char text[] = "text/plain; version=0.0.4; charset=utf-8";
+    static const char open[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    static const char x[] = "# HELP x_total X.\n# TYPE x_total counter\nx_total 0\n";
+    static const char y[] = "# HELP y Y.\n# TYPE y gauge\ny 0\n";
+    static const char both[] = "# HELP x_total X.\n# TYPE x_total counter\nx_total 0\n"
+                               "# HELP y Y.\n# TYPE y gauge\ny 0\n";
+    metric_series(metrics_family(hooks.metrics, &gauge), NULL);
+
+    expect("GET", "/metrics?name[]=y", NULL, 200, text, y);
+    expect("HEAD", "/metrics?name%5B%5D=x_total", NULL, 200, text, x);
+    expect("GET", "/metrics?name[]=y&name[]=x_total&name[]=z", NULL, 200, text, both);
+    expect("GET", "/metrics?", NULL, 200, text, both);
+    expect("GET", "/metrics#?name[]=y", NULL, 200, text, both);
+    expect("GET", "/metrics?name[]=z", NULL, 200, text, "");
+    expect("GET", "/metrics?name[]=x_total", "application/openmetrics-text", 200, open,
+           "# HELP x X.\n# TYPE x counter\nx_total 0\n# EOF\n");
+    expect("GET", "/metrics?name[]=z", "application/openmetrics-text", 200, open, "# EOF\n");
+    expect("GET", "/healthz?name[]=z", NULL, 200, plain, "ok\n");
+
+    /* As long as it may be, and a byte longer. */
+    char path[ANSWER_PATH_MAX + 2] = "/metrics?name[]=y&";
+    size_t begin = strlen(path);
+    memset(path + begin, 'a', ANSWER_PATH_MAX - begin);
+    expect("GET", path, NULL, 200, text, y);
+    path[ANSWER_PATH_MAX] = 'a';
+    expect("GET", path, NULL, 400, plain, "path and query take more than 2048 bytes\n");
+    memcpy(path, "/healthz", 8);
+    expect("GET", path, NULL, 200, plain, "ok\n");
 }
 
 Test(answer, refusals)
