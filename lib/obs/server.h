@@ -1,6 +1,7 @@
 /*
  * The admin HTTP server of programs that have no HTTP front of their own: libmicrohttpd on one
- * thread that sleeps in epoll. What it says comes from obs/answer.h.
+ * thread that sleeps in epoll. What it says comes from obs/answer.h; queries are not looked at, so
+ * /metrics has all families always.
  *
  *     struct server_options options = SERVER_OPTIONS_DEFAULT;
  *     options.address = "127.0.0.1:9090";
