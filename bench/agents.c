@@ -122,7 +122,9 @@ static void answer(struct client *client)
     static struct buffer body = BUFFER_INIT(64 << 20);
 
     buffer_clear(&body);
-    bool found = strncmp(client->request, "GET /metrics ", 13) == 0;
+    /* Whatever families are asked for: the whole page, as an agent that does not know of name[]. */
+    bool found = strncmp(client->request, "GET /metrics ", 13) == 0 ||
+                 strncmp(client->request, "GET /metrics?", 13) == 0;
     client->closes = strstr(client->request, "\r\nConnection: close\r\n") != NULL;
     if (found)
         page_write(template, &client->agent->state, clock_monotonic_ns(), &body);

@@ -225,6 +225,7 @@ int autoscaler_start(const struct autoscaler_options *options, struct autoscaler
     struct autoscaler *a = xcalloc(1, sizeof *a);
     struct scraper_options pages = {.connections = options->connections,
                                     .timeout_ns = options->page_timeout_ns,
+                                    .query = AGENT_FIGURES_SCALING_QUERY,
                                     .metrics = options->metrics};
     a->options = *options;
     a->scraper = scraper_new(&pages);

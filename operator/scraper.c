@@ -17,6 +17,7 @@ enum { LOOK_MS = 1000 };
 struct scraper {
     unsigned connections;
     uint64_t timeout_ns;
+    const char *query;
     size_t page_bytes;
     struct metric *counts[SCRAPE_STATUSES]; /* NULL: not counted */
     struct metric *durations;
@@ -79,6 +80,7 @@ struct scraper *scraper_new(const struct scraper_options *options)
     scraper->connections = options->connections ? options->connections : CONNECTIONS_DEFAULT;
     if (scraper->connections > SCRAPE_CONNECTIONS_MAX)
         scraper->connections = SCRAPE_CONNECTIONS_MAX;
+    scraper->query = options->query;
     scraper->timeout_ns = options->timeout_ns ? options->timeout_ns : TIMEOUT_DEFAULT_S * NS_PER_S;
     scraper->page_bytes = options->page_bytes ? options->page_bytes : PAGE_BYTES_DEFAULT;
     pthread_mutex_init(&scraper->lock, NULL);
@@ -174,7 +176,7 @@ static void ask_next(struct run *run, struct scrape_page *page)
 
     while (run->next < run->count && (left_ns = time_left_ns(run)) > 0) {
         page->index = run->next++;
-        if (scrape_page_begin(page, &run->targets[page->index], left_ns) &&
+        if (scrape_page_begin(page, &run->targets[page->index], run->scraper->query, left_ns) &&
             curl_multi_add_handle(run->scraper->multi, page->easy) == CURLM_OK) {
             run->active++;
             return;

@@ -24,7 +24,7 @@
 #include "figures/figures.h"
 #include "obs/metric.h"
 
-enum { SCRAPE_ADDRESS_MAX = 64, SCRAPE_CONNECTIONS_MAX = 256 };
+enum { SCRAPE_ADDRESS_MAX = 64, SCRAPE_CONNECTIONS_MAX = 256, SCRAPE_QUERY_MAX = 512 };
 
 struct scrape_target {
     char address[SCRAPE_ADDRESS_MAX]; /* IPv4 or IPv6 in numbers, without brackets */
@@ -51,9 +51,10 @@ struct scrape_result {
 };
 
 struct scraper_options {
-    unsigned connections;    /* pages at once; 0: 16; at most SCRAPE_CONNECTIONS_MAX */
-    uint64_t timeout_ns;     /* for each page as a whole, from connecting on; 0: 2 s */
-    size_t page_bytes;       /* cap on a page; 0: 1 MiB */
+    unsigned connections; /* pages at once; 0: 16; at most SCRAPE_CONNECTIONS_MAX */
+    uint64_t timeout_ns;  /* for each page as a whole, from connecting on; 0: 2 s */
+    size_t page_bytes;    /* cap on a page; 0: 1 MiB */
+    const char *query; /* of the page's URL, at most SCRAPE_QUERY_MAX bytes, static; NULL: none */
     struct metrics *metrics; /* borrowed; or NULL: not counted */
 };
 

@@ -111,11 +111,11 @@ void scrape_page_free(struct scrape_page *page)
 }
 
 bool scrape_page_begin(struct scrape_page *page, const struct scrape_target *target,
-                       uint64_t timeout_ns)
+                       const char *query, uint64_t timeout_ns)
 {
     CURL *easy = page->easy;
     unsigned char bytes[sizeof(struct in6_addr)];
-    char url[SCRAPE_ADDRESS_MAX + 32];
+    char url[SCRAPE_ADDRESS_MAX + 32 + SCRAPE_QUERY_MAX];
 
     if (!memchr(target->address, 0, sizeof(target->address)) || target->port == 0 ||
         target->port > 65535)
@@ -123,8 +123,8 @@ bool scrape_page_begin(struct scrape_page *page, const struct scrape_target *tar
     bool six = inet_pton(AF_INET6, target->address, bytes) == 1;
     if (!six && inet_pton(AF_INET, target->address, bytes) != 1)
         return false;
-    snprintf(url, sizeof(url), six ? "http://[%s]:%u/metrics" : "http://%s:%u/metrics",
-             target->address, target->port);
+    snprintf(url, sizeof(url), six ? "http://[%s]:%u/metrics%s%s" : "http://%s:%u/metrics%s%s",
+             target->address, target->port, query ? "?" : "", query ? query : "");
     SET(CURLOPT_URL, url);
     SET(CURLOPT_TIMEOUT_MS, (long)((timeout_ns + NS_PER_MS - 1) / NS_PER_MS));
     page->begun_ns = clock_monotonic_ns();

@@ -30,9 +30,10 @@ void scrape_page_init(struct scrape_page *page, size_t page_bytes, struct curl_s
                       bool alone);
 void scrape_page_free(struct scrape_page *page);
 
-/* Makes page ready to ask a target, for timeout_ns at most. false: its address is not one. */
+/* Makes page ready to ask a target, for timeout_ns at most. query: as in struct scraper_options.
+ * false: its address is not one. */
 bool scrape_page_begin(struct scrape_page *page, const struct scrape_target *target,
-                       uint64_t timeout_ns);
+                       const char *query, uint64_t timeout_ns);
 
 /* Fills in the result of the transfer that ended with code. */
 void scrape_page_end(struct scrape_page *page, CURLcode code, struct scrape_result *ret);

@@ -30,7 +30,7 @@ import urllib.request
 
 import pytest
 
-from agentkit import PATH, balance, calls, http_request, rejected, short
+from agentkit import PATH, TOP, balance, calls, http_request, rejected, short
 
 JSON = "application/json"
 
@@ -417,6 +417,18 @@ def test_families_by_name(agent, format):
     assert few.endswith(end)
     assert page("?name[]=nobody") == page("?name[]=") == end
     assert re.findall("^# TYPE (.*) ", page("?name=nobody"), re.M) == re.findall("^# TYPE (.*) ", whole, re.M)
+
+
+def test_the_query_of_the_autoscaler(agent):
+    """Seven families, which are there, and little else."""
+    header = (TOP / "lib" / "figures" / "figures.h").read_text()
+    macro = header[header.index("AGENT_FIGURES_SCALING_QUERY") :]
+    query = "".join(re.findall('"(.*)"', macro[: macro.index("/*")]))
+    agent.ask()
+    body = agent.get(f"/metrics?{query}", "http").body.decode()
+    families = re.findall("^# TYPE (.*) ", body, re.M)
+    assert len(families) == 7 and sorted(families) == sorted(re.findall("=([a-z_]+)", query))
+    assert len(body) < 2500 < len(agent.get("/metrics", "http").body)
 
 
 def test_a_query_may_be_so_long(agent):

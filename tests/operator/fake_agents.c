@@ -110,14 +110,17 @@ bool fake_agent_request(struct fake_agent *agent, int fd)
     do {
         if (!wait_for(agent, fd, POLLIN, 60000))
             return false;
-        ssize_t size = recv(fd, text + length, sizeof(text) - 1 - length, 0);
-        if (size <= 0)
+        ssize_t got = recv(fd, text + length, sizeof(text) - 1 - length, 0);
+        if (got <= 0)
             return false;
-        length += (size_t)size;
+        length += (size_t)got;
         text[length] = '\0';
     } while (!strstr(text, "\r\n\r\n"));
     atomic_fetch_add(&agent->requests, 1);
-    must(strncmp(text, "GET /metrics HTTP/1.1\r\n", 23) == 0, text);
+    char line[256];
+    int size = snprintf(line, sizeof(line), "GET %s HTTP/1.1\r\n",
+                        agent->target ? agent->target : "/metrics");
+    must(strncmp(text, line, (size_t)size) == 0, text);
     must(strstr(text, "\r\nAccept: text/plain;version=0.0.4\r\n") != NULL, text);
     if (strstr(text, "\r\nConnection: close\r\n"))
         atomic_fetch_add(&agent->asked_close, 1);

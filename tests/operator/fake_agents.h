@@ -28,6 +28,8 @@ struct fake_agent {
     atomic_uint asked_close;           /* of them, with "Connection: close" */
     atomic_uint at_once, most_at_once; /* between fake_agent_enter() and fake_agent_leave() */
     atomic_bool stopping;
+    /* What is to be asked for; NULL: /metrics. Set before anybody asks. */
+    const char *target;
     /* Private. */
     void (*serve)(struct fake_agent *agent, int fd);
     int listener;

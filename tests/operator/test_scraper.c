@@ -52,6 +52,22 @@ Test(scraper, refused_and_version_six)
     scraper_free(scraper);
 }
 
+/* The families that are asked for stand behind the path as they are. */
+Test(scraper, asks_for_families)
+{
+    struct scraper_options options = {.query = "name%5B%5D=a&name%5B%5D=b"};
+    struct scraper *scraper = scraper_new(&options);
+    struct fake_agent *agent = start(serve_page);
+    struct scrape_target target = target_of(agent);
+    struct scrape_result result;
+
+    agent->target = "/metrics?name%5B%5D=a&name%5B%5D=b";
+    cr_assert_eq(scraper_run(scraper, &target, 1, 0, &result), 0);
+    cr_assert_eq(result.status, SCRAPE_OK);
+    fake_agent_stop(agent);
+    scraper_free(scraper);
+}
+
 Test(scraper, the_environment_has_no_say)
 {
     setenv("http_proxy", "http://127.0.0.1:1", 1);
