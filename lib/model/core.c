@@ -1,0 +1,104 @@
+#include "model/core.h"
+
+#include <math.h>
+
+void core_init(struct core *core, const struct core_settings *settings, uint64_t seed)
+{
+    *core = (struct core){.settings = *settings, .stall_begin_ns = INFINITY};
+    random_seed(&core->stream, seed, 0);
+    if (settings->stall_ns > 0 && settings->share < 1) {
+        core->stall_gap_ns = settings->stall_ns * settings->share / (1 - settings->share);
+        core->stall_begin_ns = random_exponential(&core->stream, core->stall_gap_ns);
+    }
+}
+
+/* Waiting is the integral of the queue's length over time (Little's law). */
+static void count_waiting(struct core *core, double now_ns)
+{
+    if (now_ns > core->counted_ns) {
+        core->account.wait_ns += core->waiting * (now_ns - core->counted_ns);
+        core->counted_ns = now_ns;
+    }
+}
+
+void core_offer(struct core *core, double now_ns, double service_ns, double bytes)
+{
+    struct account *account = &core->account;
+
+    count_waiting(core, now_ns);
+    if (core->waiting == 0)
+        core->first_ns = now_ns;
+    if (core->waiting > 0 || core->free_ns > now_ns || core->earliest_ns > now_ns)
+        account->waits++;
+    core->waiting++;
+    core->service_ns += service_ns;
+    core->waiting_bytes += bytes;
+    if (core->settings.eager_bytes > 0 && core->waiting_bytes >= core->settings.eager_bytes)
+        core->earliest_ns = fmin(core->earliest_ns, now_ns);
+    account->bytes += bytes;
+    if (core->waiting > (double)account->high_water)
+        account->high_water = (size_t)core->waiting;
+}
+
+/* The first time from at_ns on at which nobody else has the core; forgets stalls that are over. */
+static double after_stalls(struct core *core, double at_ns)
+{
+    double end_ns = core->stall_begin_ns + core->settings.stall_ns;
+
+    while (end_ns <= at_ns) {
+        core->stall_begin_ns = end_ns + random_exponential(&core->stream, core->stall_gap_ns);
+        end_ns = core->stall_begin_ns + core->settings.stall_ns;
+    }
+    return core->stall_begin_ns <= at_ns ? end_ns : at_ns;
+}
+
+double core_due_ns(struct core *core)
+{
+    if (core->waiting == 0)
+        return INFINITY;
+    double at_ns = fmax(core->first_ns, fmax(core->free_ns, core->earliest_ns));
+    return core->stall_begin_ns <= at_ns ? after_stalls(core, at_ns) : at_ns;
+}
+
+/* When cpu_ns of work are done that begin at begin_ns. */
+static double done_ns(struct core *core, double begin_ns, double cpu_ns)
+{
+    if (core->stall_gap_ns == 0)
+        return begin_ns + cpu_ns / core->settings.share;
+    double end_ns = begin_ns + cpu_ns;
+    while (core->stall_begin_ns < end_ns) {
+        end_ns += core->settings.stall_ns;
+        core->stall_begin_ns +=
+            core->settings.stall_ns + random_exponential(&core->stream, core->stall_gap_ns);
+    }
+    return end_ns;
+}
+
+struct core_round core_round(struct core *core)
+{
+    const struct core_settings *settings = &core->settings;
+    struct account *account = &core->account;
+    struct core_round round = {.begin_ns = core_due_ns(core), .messages = (unsigned)core->waiting};
+    double service_ns = core->service_ns;
+
+    if (settings->batch_max > 0 && round.messages > settings->batch_max) {
+        round.messages = settings->batch_max;
+        service_ns *= round.messages / core->waiting;
+    }
+    core->waiting_bytes *= 1 - round.messages / core->waiting;
+    double cpu_ns = settings->wake_ns + service_ns;
+    round.end_ns = done_ns(core, round.begin_ns, cpu_ns);
+    core->free_ns = round.end_ns;
+    core->earliest_ns = round.begin_ns;
+    if (settings->holdoff_ns > 0)
+        core->earliest_ns += random_exponential(&core->stream, settings->holdoff_ns);
+
+    count_waiting(core, round.begin_ns);
+    account->busy_ns += cpu_ns;
+    account->operations++;
+    account->messages += round.messages;
+    core->waiting -= round.messages;
+    core->service_ns = core->waiting > 0 ? core->service_ns - service_ns : 0;
+    core->first_ns = round.begin_ns;
+    return round;
+}

@@ -1,0 +1,71 @@
+/*
+ * A host core as a station of batches: it sleeps, a doorbell or an interrupt wakes it, it serves
+ * all that waits in one round, and sleeps again if nothing came meanwhile. Each round costs the
+ * wake-up (interrupt, scheduler, system calls, doorbell) and then each message its share. The
+ * wake-up is why the measured cost of a message falls with load: at a low rate each message pays
+ * for one, at a high rate a round carries many.
+ *
+ * Two rounds begin at least the hold-off apart: interrupts are moderated, and a core that has just
+ * served polls a while before it sleeps. How long is drawn from an exponential distribution, for a
+ * fixed one would make the cost jump wherever it holds one more message. Now and then others take
+ * the core (kernel threads, other interrupts): stalls, of which the core's owner sees only that it
+ * can't have the whole of it. host_share is what is left.
+ *
+ *     core_offer(&core, now_ns, service_ns, bytes);             a message arrives
+ *     while (core_due_ns(&core) <= now_ns) {                    due by a timer, or the next arrival
+ *         struct core_round round = core_round(&core);          its messages are done at its end
+ *
+ * Offers and rounds come in the order of time; a message offered at the very time a round begins is
+ * in it. O(1) an event. Plain memory, one thread.
+ */
+#ifndef DPUMESH_MODEL_CORE_H
+#define DPUMESH_MODEL_CORE_H
+
+#include "model/account.h"
+#include "model/random.h"
+
+struct core_settings {
+    double wake_ns;     /* CPU of a round, whatever it carries */
+    double holdoff_ns;  /* mean time from one round's begin to the next; 0: none */
+    double eager_bytes; /* so many waiting end the hold-off; 0: only time does */
+    double share;       /* of the core that we get, above 0, at most 1 */
+    double stall_ns;    /* how long others keep it at a time; 0: evenly, as if it were slower */
+    unsigned batch_max; /* messages a round at most; 0: all that wait */
+};
+
+struct core {
+    struct core_settings settings;
+    struct random_stream stream;
+    struct account account; /* operations are rounds: wake-ups */
+    double waiting;         /* messages */
+    double service_ns;      /* CPU they need, together */
+    double waiting_bytes;
+    double first_ns;       /* when the oldest of them arrived, or an earlier round left them */
+    double counted_ns;     /* account.wait_ns is right up to here */
+    double free_ns;        /* when the last round ends */
+    double earliest_ns;    /* the hold-off's end */
+    double stall_begin_ns; /* the next stall, or the one that lasts */
+    double stall_gap_ns;   /* mean, from a stall's end to the next */
+};
+
+struct core_round {
+    double begin_ns, end_ns;
+    unsigned messages;
+};
+
+/* Makes a sleeping core. The seed is for hold-off and stalls. */
+void core_init(struct core *core, const struct core_settings *settings, uint64_t seed);
+
+/* A message arrives, which will need that much CPU and touch that many bytes. */
+void core_offer(struct core *core, double now_ns, double service_ns, double bytes);
+
+/* When the next round begins; infinity when nothing waits. */
+double core_due_ns(struct core *core);
+
+/*
+ * Begins the round that is due, with all messages that were offered (at most batch_max, the oldest
+ * first, at their mean cost), and says when it ends.
+ */
+struct core_round core_round(struct core *core);
+
+#endif

@@ -1,0 +1,135 @@
+#include <math.h>
+
+#include "model/path.h"
+#include "model/path_private.h"
+
+struct cost path_host_cost(const struct profile *profile)
+{
+    return (struct cost){.message_ns = profile->value[PROFILE_MESSAGE_NS],
+                         .copy_ns = profile->value[PROFILE_COPY_NS],
+                         .byte_ns = profile->value[PROFILE_BYTE_NS],
+                         .segment_bytes = profile->value[PROFILE_SEGMENT_BYTES],
+                         .largest_bytes = profile->value[PROFILE_LARGEST_BYTES]};
+}
+
+struct cost path_arm_cost(const struct profile *profile)
+{
+    return (struct cost){.message_ns = profile->value[PROFILE_ARM_MESSAGE_NS],
+                         .byte_ns = profile->value[PROFILE_ARM_BYTE_NS],
+                         .touched_bytes = profile->value[PROFILE_ARM_TOUCHED_BYTES]};
+}
+
+struct cost path_dma_cost(const struct profile *profile)
+{
+    return (struct cost){.copy_ns = profile->value[PROFILE_DMA_COPY_NS],
+                         .segment_bytes = profile->value[PROFILE_SEGMENT_BYTES],
+                         .largest_bytes = profile->value[PROFILE_LARGEST_BYTES]};
+}
+
+double path_host_ns(const struct profile *profile, double frame_bytes, bool server)
+{
+    struct cost cost = path_host_cost(profile);
+
+    if (server) {
+        cost.message_ns *= profile->value[PROFILE_SERVER_RATIO];
+        cost.copy_ns *= profile->value[PROFILE_SERVER_RATIO];
+        cost.byte_ns *= profile->value[PROFILE_SERVER_BYTE_RATIO];
+    }
+    return cost_ns(&cost, frame_bytes);
+}
+
+double path_arm_ns(const struct profile *profile, double frame_bytes)
+{
+    struct cost cost = path_arm_cost(profile);
+
+    return cost_ns(&cost, frame_bytes);
+}
+
+/* The rate at which servers that take service_ns each are all busy, per ns. */
+static double capacity(double servers, double service_ns)
+{
+    return servers > 0 && service_ns > 0 ? servers / service_ns : INFINITY;
+}
+
+/* What the rounds of one core depend on. */
+struct rounds {
+    double gap_ns;     /* from one group of messages to the next */
+    double load;       /* part of the core that messages take */
+    double wake_ns;    /* a round besides */
+    double holdoff_ns; /* mean */
+    double eager_ns;   /* until so many bytes have come that they end the hold-off */
+    double share;
+};
+
+/*
+ * Mean time from one round of a core to the next, in ns. A round is as long as the wake-up and the
+ * messages that came since the last (R); the next begins when a group has come (gap), the round is
+ * over, and the hold-off H from its begin has passed, or was cut off after eager. With H
+ * exponential with mean h, and A = max(gap, R), R = (wake + load * C) / share, the cycle is C =
+ * E[max(A, min(H, eager))] = A + h (exp(-A / h) - exp(-max(A, eager) / h)). The right side grows
+ * slower than C, so there is one solution.
+ */
+static double cycle_ns(const struct rounds *rounds)
+{
+    double h = rounds->holdoff_ns, low_ns = rounds->gap_ns;
+    /* R alone gives wake / (share - load); the hold-off adds at most h to each turn of that. */
+    double high_ns = rounds->gap_ns + (rounds->wake_ns + rounds->share * (h + rounds->gap_ns)) /
+                                          fmax(rounds->share - rounds->load, 1e-9);
+
+    for (int i = 0; i < 100 && high_ns - low_ns > 1e-9 * high_ns; i++) {
+        double cycle = (low_ns + high_ns) / 2;
+        double a = fmax(rounds->gap_ns, (rounds->wake_ns + rounds->load * cycle) / rounds->share);
+        double next = a;
+        if (h > 0)
+            next += h * (exp(-a / h) - exp(-fmax(a, rounds->eager_ns) / h));
+        if (next > cycle)
+            low_ns = cycle;
+        else
+            high_ns = cycle;
+    }
+    return (low_ns + high_ns) / 2;
+}
+
+void path_estimate(const struct profile *profile, double frame_bytes, double rate_per_s,
+                   struct path_means *ret_means)
+{
+    const double *value = profile->value;
+    double share = value[PROFILE_HOST_SHARE];
+    double client_ns = path_host_ns(profile, frame_bytes, false);
+    double server_ns = path_host_ns(profile, frame_bytes, true);
+    double arm_ns = path_arm_ns(profile, frame_bytes);
+    struct cost dma = path_dma_cost(profile);
+
+    double ceiling = fmin(capacity(share, client_ns), capacity(share, server_ns));
+    ceiling = fmin(ceiling, capacity(value[PROFILE_ARM_WORKERS], arm_ns));
+    ceiling = fmin(ceiling, capacity(value[PROFILE_DMA_UNITS], cost_ns(&dma, frame_bytes)));
+    double rate = fmin(rate_per_s / 1e9, ceiling);
+
+    struct rounds client = {
+        .gap_ns = 1 / rate,
+        .load = rate * client_ns,
+        .wake_ns = value[PROFILE_WAKE_NS],
+        .holdoff_ns = value[PROFILE_HOLDOFF_NS],
+        .eager_ns = INFINITY,
+        .share = share,
+    };
+    if (value[PROFILE_EAGER_BYTES] > 0)
+        client.eager_ns = value[PROFILE_EAGER_BYTES] / (rate * frame_bytes);
+    double client_gap_ns = cycle_ns(&client);
+    struct rounds server = client;
+    server.gap_ns = client_gap_ns;
+    server.load = rate * server_ns;
+    server.wake_ns *= value[PROFILE_SERVER_WAKE_RATIO];
+    server.holdoff_ns *= value[PROFILE_SERVER_HOLDOFF_RATIO];
+    double server_gap_ns = cycle_ns(&server);
+
+    *ret_means = (struct path_means){
+        .ceiling_per_s = ceiling * 1e9,
+        .achieved_per_s = rate * 1e9,
+        .client_cores = fmin(rate * client_ns + client.wake_ns / client_gap_ns, share),
+        .server_cores = fmin(rate * server_ns + server.wake_ns / server_gap_ns, share),
+        .dpu_cores = value[PROFILE_ARM_WORKERS] > 0 ? 2 * rate * arm_ns : 0,
+        .client_rounds_per_s = 1e9 / client_gap_ns,
+        .server_rounds_per_s = 1e9 / server_gap_ns,
+    };
+}

@@ -1,0 +1,210 @@
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "model/coalescer.h"
+#include "model/core.h"
+#include "model/cost.h"
+#include "model/latency.h"
+#include "model/path.h"
+#include "model/station.h"
+
+/* Offers one, after the rounds that are due before; returns how many messages those held. */
+static unsigned offer(struct core *core, double now_ns, double service_ns)
+{
+    unsigned messages = 0;
+
+    while (core_due_ns(core) < now_ns)
+        messages += core_round(core).messages;
+    core_offer(core, now_ns, service_ns, 100);
+    return messages;
+}
+
+/* With no wake-up and one message a round it is a plain server. */
+Test(core, of_single_messages_is_a_station)
+{
+    struct core_settings settings = {.share = 1, .batch_max = 1};
+    struct core core;
+    struct station station;
+    struct random_stream stream;
+    double now_ns = 0, done_ns[2000];
+    unsigned done = 0;
+
+    random_seed(&stream, 3, 0);
+    core_init(&core, &settings, 1);
+    station_init(&station, 1);
+    for (unsigned i = 0; i < 2000; i++) {
+        now_ns += random_exponential(&stream, 1000);
+        for (; core_due_ns(&core) < now_ns; done++) {
+            struct core_round round = core_round(&core);
+            cr_assert_float_eq(round.end_ns, done_ns[done], 1e-3);
+        }
+        core_offer(&core, now_ns, 800, 0);
+        done_ns[i] = station_serve(&station, now_ns, 800, 0);
+    }
+    cr_assert_gt(done, 1900);
+    for (; core_due_ns(&core) < INFINITY; done++)
+        core_round(&core);
+    cr_assert_float_eq(core.account.busy_ns, station.account.busy_ns, 1);
+    cr_assert_float_eq(core.account.wait_ns, station.account.wait_ns,
+                       1e-6 * station.account.wait_ns);
+}
+
+/* What is offered is served once, the oldest first, and the CPU is that of messages and rounds. */
+Test(core, conserves_work_and_order)
+{
+    struct random_stream stream;
+
+    random_seed(&stream, 9, 0);
+    for (unsigned round = 0; round < 300; round++) {
+        struct core_settings settings = {
+            .wake_ns = (double)random_range(&stream, 0, 5000),
+            .holdoff_ns = round % 3 ? (double)random_range(&stream, 0, 20000) : 0,
+            .eager_bytes = round % 4 ? 0 : 700,
+            .share = round % 2 ? 1 : 0.5 + 0.5 * random_unit(&stream),
+            .stall_ns = round % 5 ? 0 : 30000,
+            .batch_max = (unsigned)random_range(&stream, 0, 20)};
+        struct core core;
+        double now_ns = 0, work_ns = 0, last_end_ns = 0;
+        unsigned served = 0;
+        core_init(&core, &settings, round);
+        for (unsigned i = 0; i < 1000; i++) {
+            now_ns += random_exponential(&stream, 2000);
+            while (core_due_ns(&core) < now_ns) {
+                double due_ns = core_due_ns(&core);
+                struct core_round got = core_round(&core);
+                cr_assert_eq(got.begin_ns, due_ns);
+                cr_assert_geq(got.begin_ns, last_end_ns, "one round after the other");
+                cr_assert_geq(got.end_ns, got.begin_ns + settings.wake_ns);
+                cr_assert(got.messages > 0);
+                cr_assert(settings.batch_max == 0 || got.messages <= settings.batch_max);
+                served += got.messages;
+                last_end_ns = got.end_ns;
+            }
+            cr_assert_eq(served + (unsigned)core.waiting, i, "nobody is lost");
+            core_offer(&core, now_ns, 500, 100);
+            work_ns += 500;
+        }
+        while (core_due_ns(&core) < INFINITY)
+            served += core_round(&core).messages;
+        cr_assert_eq(served, 1000);
+        work_ns += settings.wake_ns * (double)core.account.operations;
+        cr_assert_float_eq(core.account.busy_ns, work_ns, 1e-6 * work_ns);
+        cr_assert_eq(core.account.messages, 1000);
+        cr_assert_eq(core.account.bytes, 100000);
+        cr_assert_leq(core.account.busy_ns, settings.share * core.free_ns * 1.2 + 100000);
+    }
+}
+
+/* The wake-up is why a message costs less at a higher rate. */
+Test(core, spreads_the_wake_up_over_a_batch)
+{
+    struct core_settings settings = {.wake_ns = 10000, .share = 1};
+    double cost_ns[3];
+    static const double gaps_ns[] = {50000, 5000, 2000};
+
+    for (int k = 0; k < 3; k++) {
+        struct core core;
+        core_init(&core, &settings, 1);
+        for (unsigned i = 1; i <= 10000; i++)
+            offer(&core, i * gaps_ns[k], 1000);
+        cost_ns[k] = core.account.busy_ns / (double)core.account.messages;
+    }
+    cr_assert_float_eq(cost_ns[0], 11000, 1, "alone it pays for all: %g", cost_ns[0]);
+    cr_assert_float_eq(cost_ns[1], 5000, 30, "a full core: the gap: %g", cost_ns[1]);
+    cr_assert_float_eq(cost_ns[2], 2000, 30, "%g", cost_ns[2]);
+}
+
+/* Stalls take what the share leaves, and a core that is not full does not pay for them. */
+Test(core, stalls_take_their_part)
+{
+    struct core_settings settings = {.share = 0.9, .stall_ns = 100000};
+    struct core core;
+    double now_ns = 0;
+
+    core_init(&core, &settings, 7);
+    for (now_ns = 0; now_ns < 2e9; now_ns += 1000)
+        offer(&core, now_ns, 1100); /* more than it can do */
+    cr_assert_float_eq(core.account.busy_ns / core.free_ns, 0.9, 0.01, "%g",
+                       core.account.busy_ns / core.free_ns);
+    core_init(&core, &settings, 7);
+    for (now_ns = 0; now_ns < 2e9; now_ns += 1000)
+        offer(&core, now_ns, 300);
+    cr_assert_float_eq(core.account.busy_ns / now_ns, 0.3, 0.001);
+}
+
+Test(core, hold_off_and_eagerness)
+{
+    struct core_settings settings = {.wake_ns = 100, .holdoff_ns = 1e9, .share = 1};
+    struct core core;
+    unsigned served = 0;
+
+    core_init(&core, &settings, 1);
+    for (unsigned i = 1; i <= 100; i++)
+        served += offer(&core, i * 1000, 10);
+    cr_assert_eq(served, 1, "the first wakes it, the others wait for the hold-off");
+    settings.eager_bytes = 1000; /* ten messages */
+    core_init(&core, &settings, 1);
+    for (unsigned i = 1; i <= 100; i++)
+        served += offer(&core, i * 1000, 10);
+    cr_assert_eq(core.account.operations, 10, "%lu", (unsigned long)core.account.operations);
+}
+
+Test(coalescer, by_count_and_by_time)
+{
+    struct coalescer coalescer;
+
+    coalescer_init(&coalescer, 3, 1000);
+    cr_assert_eq(coalescer_due_ns(&coalescer), INFINITY);
+    cr_assert_not(coalescer_offer(&coalescer, 100, 8));
+    cr_assert_eq(coalescer_due_ns(&coalescer), 1100, "the keep-alive counts from the oldest");
+    cr_assert_not(coalescer_offer(&coalescer, 500, 8));
+    cr_assert(coalescer_offer(&coalescer, 600, 8), "the third");
+    cr_assert_eq(coalescer_deliver(&coalescer, 600), 3);
+    cr_assert_eq(coalescer_due_ns(&coalescer), INFINITY);
+    cr_assert_not(coalescer_offer(&coalescer, 700, 8));
+    cr_assert_eq(coalescer_deliver(&coalescer, coalescer_due_ns(&coalescer)), 1);
+    cr_assert_eq(coalescer.account.operations, 2, "two interrupts");
+    cr_assert_eq(coalescer.account.messages, 4);
+    cr_assert_float_eq(coalescer.account.wait_ns, 500 + 100 + 0 + 1000, 1e-9);
+    cr_assert_eq(coalescer.account.high_water, 3);
+    coalescer_init(&coalescer, 1, 1000);
+    cr_assert(coalescer_offer(&coalescer, 0, 8), "each at once");
+}
+
+Test(cost, copies_bytes_and_time)
+{
+    struct cost cost = {.message_ns = 100,
+                        .copy_ns = 10,
+                        .byte_ns = 0.5,
+                        .segment_bytes = 1024,
+                        .largest_bytes = 8192};
+
+    cr_assert_float_eq(cost_copies(&cost, 64), 1.0 / 16, 1e-12, "sixteen share a copy");
+    cr_assert_eq(cost_copies(&cost, 1024), 1);
+    cr_assert_eq(cost_copies(&cost, 8192), 1);
+    cr_assert_eq(cost_copies(&cost, 8193), 2, "split");
+    cr_assert_eq(cost_copies(&cost, 65536), 8);
+    cr_assert_float_eq(cost_ns(&cost, 1024), 100 + 10 + 512, 1e-9);
+    cost.touched_bytes = 128;
+    cr_assert_float_eq(cost_ns(&cost, 8192), 100 + 10 + 64, 1e-9, "only the header");
+    cr_assert_eq(cost_bytes(&cost, 100), 100);
+}
+
+Test(latency, quantiles_are_within_a_thousandth)
+{
+    struct latency latency;
+    struct random_stream stream;
+
+    latency_init(&latency);
+    cr_assert_eq(latency_quantile(&latency, 0.5), 0);
+    random_seed(&stream, 2, 0);
+    for (unsigned i = 0; i < 1000000; i++)
+        latency_record(&latency, random_exponential(&stream, 1e6), 1);
+    for (double q = 0.1; q < 0.999; q += 0.1)
+        cr_assert_float_eq(latency_quantile(&latency, q) / (-1e6 * log1p(-q)), 1, 0.006, "%g", q);
+    latency_record(&latency, 1e30, 1);
+    latency_record(&latency, -5, 1);
+    cr_assert_eq(latency.count, 1000002);
+    cr_assert_eq(latency_quantile(&latency, 1), ldexp(1 + 1023.5 / 1024, 40));
+    latency_release(&latency);
+}

@@ -1,0 +1,163 @@
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "model/path.h"
+
+static struct profile sample(enum profile_kind kind)
+{
+    struct profile profile = {.kind = kind};
+    double *value = profile.value;
+
+    for (int i = 0; i < PROFILE_PARAMETERS; i++)
+        value[i] = profile_rows[i].fallback;
+    value[PROFILE_MESSAGE_NS] = 100;
+    value[PROFILE_BYTE_NS] = 0.6;
+    value[PROFILE_WAKE_NS] = 5000;
+    value[PROFILE_HOST_SHARE] = 0.98;
+    value[PROFILE_PATH_NS] = 20000;
+    value[PROFILE_SERVER_RATIO] = 0.7;
+    value[PROFILE_BUFFER_BYTES] = 4 << 20;
+    if (kind == PROFILE_DPU) {
+        value[PROFILE_HOLDOFF_NS] = 20000;
+        value[PROFILE_ARM_WORKERS] = 4;
+        value[PROFILE_ARM_MESSAGE_NS] = 500;
+        value[PROFILE_ARM_BYTE_NS] = 2.5;
+        value[PROFILE_DMA_UNITS] = 4;
+        value[PROFILE_DMA_COPY_NS] = 2000;
+        value[PROFILE_LARGEST_BYTES] = 8192;
+        value[PROFILE_COALESCE_BYTES] = 8192;
+        value[PROFILE_KEEP_ALIVE_NS] = 1e6;
+    }
+    return profile;
+}
+
+static struct path_result run(const struct profile *profile, double frame_bytes, double rate_per_s,
+                              uint64_t messages, bool poisson)
+{
+    struct path_load load = {.frame_bytes = frame_bytes,
+                             .rate_per_s = rate_per_s,
+                             .connections = 8,
+                             .poisson = poisson,
+                             .duration_s = 10,
+                             .messages_max = messages,
+                             .seed = 11};
+    struct path_result result;
+
+    path_simulate(profile, &load, &result);
+    return result;
+}
+
+/* The closed form is of the same model: where it claims to be exact it is, elsewhere near. */
+Test(path, simulation_agrees_with_the_closed_form)
+{
+    static const double frames[] = {64, 1024, 8192}, loads[] = {0.02, 0.1, 0.3, 0.6, 0.9};
+
+    for (int kind = PROFILE_DPU; kind <= PROFILE_SIDECAR; kind++) {
+        struct profile profile = sample((enum profile_kind)kind);
+        for (size_t i = 0; i < 3; i++)
+            for (size_t k = 0; k < 5; k++) {
+                struct path_means means;
+                path_estimate(&profile, frames[i], 1, &means);
+                double rate = loads[k] * means.ceiling_per_s;
+                path_estimate(&profile, frames[i], rate, &means);
+                struct path_result got = run(&profile, frames[i], rate, 100000, false);
+                cr_assert_float_eq(got.client_cores / means.client_cores, 1, 0.1,
+                                   "%d %g %g: client %g, %g expected", kind, frames[i], loads[k],
+                                   got.client_cores, means.client_cores);
+                cr_assert_float_eq(got.server_cores / means.server_cores, 1, 0.25,
+                                   "%d %g %g: server %g, %g expected", kind, frames[i], loads[k],
+                                   got.server_cores, means.server_cores);
+                cr_assert_float_eq(got.dpu_cores, means.dpu_cores, 0.01 * means.dpu_cores + 1e-9);
+                cr_assert_float_eq(got.achieved_per_s / rate, 1, 0.001);
+                cr_assert_eq(got.drop_fraction, 0);
+            }
+    }
+}
+
+/* More load never carries less, costs less or makes the ceiling move. */
+Test(path, is_monotone_and_continuous)
+{
+    for (int kind = PROFILE_DPU; kind <= PROFILE_SIDECAR; kind++) {
+        struct profile profile = sample((enum profile_kind)kind);
+        double last_cores = 0, last_ceiling = INFINITY;
+        struct path_means means;
+        for (double frame = 32; frame < 20000; frame *= 1.3) {
+            path_estimate(&profile, frame, 1, &means);
+            cr_assert_leq(means.ceiling_per_s, last_ceiling, "frame %g", frame);
+            last_ceiling = means.ceiling_per_s;
+        }
+        path_estimate(&profile, 512, 1, &means);
+        for (double load = 0.01; load < 1.5; load += 0.05) {
+            struct path_result got =
+                run(&profile, 512, load * means.ceiling_per_s, load < 1 ? 20000 : 200000, false);
+            double carried = fmin(load, 1) * means.ceiling_per_s;
+            cr_assert_float_eq(got.achieved_per_s / carried, 1, 0.02, "load %g: %g of %g", load,
+                               got.achieved_per_s, carried);
+            cr_assert_geq(got.client_cores, last_cores * 0.97, "load %g: %g after %g", load,
+                          got.client_cores, last_cores);
+            cr_assert_leq(got.client_cores, last_cores + 0.65, "load %g: %g after %g", load,
+                          got.client_cores, last_cores);
+            last_cores = got.client_cores;
+        }
+    }
+}
+
+/* Past the ceiling what does not fit is refused, and who gets in waits for a full buffer. */
+Test(path, refuses_past_the_ceiling)
+{
+    struct profile profile = sample(PROFILE_SIDECAR);
+    struct path_means means;
+
+    path_estimate(&profile, 1024, 1, &means);
+    struct path_result got = run(&profile, 1024, 1.25 * means.ceiling_per_s, 200000, false);
+    cr_assert_float_eq(got.drop_fraction, 0.2, 0.02, "%g", got.drop_fraction);
+    cr_assert_float_eq(got.client_cores, 0.98, 0.03, "%g", got.client_cores);
+    /* Little: 4096 messages under way at the ceiling's rate. */
+    cr_assert_float_eq(got.p50_us / (4096 / means.ceiling_per_s * 1e6), 1, 0.2, "%g", got.p50_us);
+}
+
+Test(path, unloaded_latency_is_the_sum_of_its_parts)
+{
+    struct profile profile = sample(PROFILE_DPU);
+    struct path_load load = {
+        .frame_bytes = 1024, .rate_per_s = 10, .connections = 1, .duration_s = 10, .seed = 3};
+    struct path_result got;
+
+    profile.value[PROFILE_HOST_SHARE] = 1;
+    profile.value[PROFILE_COALESCE_BYTES] = 1024;
+    path_simulate(&profile, &load, &got);
+    double host_ns = 2 * 5000 + 100 * 1.7 + 2 * 0.6 * 1024;
+    double dpu_ns = 2 * (500 + 2.5 * 1024) + 2 * 2000;
+    cr_assert_float_eq(got.p50_us, (host_ns + dpu_ns + 20000) / 1e3, 0.1, "%g", got.p50_us);
+    cr_assert_float_eq(got.p999_us, got.p50_us, 0.1);
+}
+
+Test(path, same_seed_same_result)
+{
+    struct profile profile = sample(PROFILE_DPU);
+    struct path_result a = run(&profile, 300, 100000, 20000, true);
+    struct path_result b = run(&profile, 300, 100000, 20000, true);
+
+    cr_assert_eq(memcmp(&a, &b, sizeof a), 0);
+    cr_assert_eq(a.accounts[PATH_CLIENT].messages, a.accounts[PATH_SERVER].messages);
+    cr_assert_eq(a.accounts[PATH_CLIENT_ARM].operations, a.accounts[PATH_CLIENT].messages);
+    cr_assert_float_eq(a.accounts[PATH_CLIENT_DMA].bytes, 300.0 * a.accounts[PATH_CLIENT].messages,
+                       1);
+    cr_assert_gt(run(&profile, 300, 100000, 20000, true).p99_us, 0);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__OPTIMIZE__)
+/* The goal of the offline model: five million events a second a core. */
+Test(path, is_fast)
+{
+    struct profile profile = sample(PROFILE_DPU);
+    uint64_t begin_ns = clock_thread_cpu_ns();
+    struct path_result got = run(&profile, 1024, 300000, 1000000, false);
+    double seconds = (double)(clock_thread_cpu_ns() - begin_ns) / 1e9;
+
+    cr_assert_gt((double)got.events / seconds, 5e6, "%g events a second",
+                 (double)got.events / seconds);
+}
+#endif
