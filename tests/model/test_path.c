@@ -91,13 +91,13 @@ Test(path, is_monotone_and_continuous)
         path_estimate(&profile, 512, 1, &means);
         for (double load = 0.01; load < 1.5; load += 0.05) {
             struct path_result got =
-                run(&profile, 512, load * means.ceiling_per_s, load < 1 ? 20000 : 200000, false);
+                run(&profile, 512, load * means.ceiling_per_s, load < 1 ? 20000 : 60000, false);
             double carried = fmin(load, 1) * means.ceiling_per_s;
-            cr_assert_float_eq(got.achieved_per_s / carried, 1, 0.02, "load %g: %g of %g", load,
-                               got.achieved_per_s, carried);
+            cr_assert_float_eq(got.achieved_per_s / carried, 1, load < 1 ? 0.01 : 0.1,
+                               "load %g: %g of %g", load, got.achieved_per_s, carried);
             cr_assert_geq(got.client_cores, last_cores * 0.97, "load %g: %g after %g", load,
                           got.client_cores, last_cores);
-            cr_assert_leq(got.client_cores, last_cores + 0.65, "load %g: %g after %g", load,
+            cr_assert_leq(got.client_cores, last_cores + 0.7, "load %g: %g after %g", load,
                           got.client_cores, last_cores);
             last_cores = got.client_cores;
         }
