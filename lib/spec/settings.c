@@ -44,6 +44,14 @@ char *egress_latency_format(const struct egress_settings *egress,
         snprintf(text, EGRESS_LATENCY_TEXT_MAX, "exponential, mean %s",
                  duration_format(latency->value_ns, value));
         return text;
+    case DISTRIBUTION_NORMAL: /* these have no names in a document yet */
+    case DISTRIBUTION_LOGNORMAL:
+    case DISTRIBUTION_PARETO:
+    case DISTRIBUTION_WEIBULL:
+    case DISTRIBUTION_GAMMA:
+    case DISTRIBUTION_EMPIRICAL:
+    case DISTRIBUTION_MIXTURE:
+        break;
     }
     abort(); /* not a kind: a caller's bug, never input */
 }

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -77,4 +78,144 @@ Test(distribution, edges)
     struct distribution huge = {.kind = DISTRIBUTION_EXPONENTIAL, .value_ns = UINT64_MAX};
     for (unsigned i = 0; i < 1000; i++)
         cr_assert_leq(distribution_draw(&huge, &stream), DISTRIBUTION_DRAW_MAX_NS);
+}
+
+/* The standard deviation of a distribution, by its quantiles, for check()'s tolerance. */
+static double deviation(const struct distribution *distribution)
+{
+    enum { STEPS = 20000 };
+    double mean = 0, squares = 0;
+
+    for (unsigned i = 0; i < STEPS; i++) {
+        double ns = distribution_quantile_ns(distribution, (i + 0.5) / STEPS);
+        mean += ns / STEPS;
+        squares += ns * ns / STEPS;
+    }
+    return sqrt(squares - mean * mean);
+}
+
+Test(distribution, shaped_kinds)
+{
+    static const struct {
+        enum distribution_kind kind;
+        double shape;
+        const char *what;
+    } cases[] = {
+        {DISTRIBUTION_NORMAL, 0.1, "normal"},       {DISTRIBUTION_NORMAL, 1.5, "normal, cut"},
+        {DISTRIBUTION_LOGNORMAL, 0.6, "lognormal"}, {DISTRIBUTION_PARETO, 3.5, "pareto"},
+        {DISTRIBUTION_WEIBULL, 0.7, "weibull 0.7"}, {DISTRIBUTION_WEIBULL, 2, "weibull 2"},
+        {DISTRIBUTION_GAMMA, 0.4, "gamma 0.4"},     {DISTRIBUTION_GAMMA, 7, "gamma 7"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct distribution plain = {
+            .kind = cases[i].kind, .shape = cases[i].shape, .value_ns = 10 * NS_PER_MS};
+        cr_assert_eq(distribution_check(&plain, NULL), 0);
+        check(&plain, deviation(&plain), cases[i].what);
+    }
+}
+
+Test(distribution, shifted_and_capped)
+{
+    struct distribution weibull = {.kind = DISTRIBUTION_WEIBULL,
+                                   .shape = 0.7,
+                                   .value_ns = 10 * NS_PER_MS,
+                                   .shift_ns = NS_PER_MS,
+                                   .cap_ns = 40 * NS_PER_MS};
+    struct distribution pareto = {
+        .kind = DISTRIBUTION_PARETO, .shape = 0.9, .value_ns = NS_PER_MS, .cap_ns = NS_PER_S};
+    struct random_stream stream;
+
+    check(&weibull, deviation(&weibull), "weibull, shifted and capped");
+    check(&pareto, deviation(&pareto), "pareto without a mean, capped");
+    pareto.cap_ns = 0;
+    cr_assert_eq(distribution_mean_ns(&pareto), INFINITY);
+    random_seed(&stream, 4, 0);
+    for (unsigned i = 0; i < 100000; i++) {
+        uint64_t ns = distribution_draw(&weibull, &stream);
+        cr_assert(ns >= NS_PER_MS && ns <= 40 * NS_PER_MS);
+        cr_assert_leq(distribution_draw(&pareto, &stream), DISTRIBUTION_DRAW_MAX_NS);
+    }
+}
+
+Test(distribution, tables_and_mixtures)
+{
+    static const struct distribution_point points[] = {
+        {0, 1e6}, {0.5, 2e6}, {0.9, 5e6}, {0.99, 5e7}, {1, 2e8}};
+    struct distribution table = {
+        .kind = DISTRIBUTION_EMPIRICAL, .table = points, .count = sizeof points / sizeof points[0]};
+    const struct distribution_part parts[] = {
+        {9, {.kind = DISTRIBUTION_UNIFORM, .low_ns = NS_PER_MS, .high_ns = 2 * NS_PER_MS}},
+        {1, {.kind = DISTRIBUTION_EXPONENTIAL, .value_ns = 10 * NS_PER_MS}},
+    };
+    struct distribution mixture = {.kind = DISTRIBUTION_MIXTURE, .parts = parts, .count = 2};
+
+    cr_assert_eq(distribution_check(&table, NULL), 0);
+    check(&table, deviation(&table), "quantile table");
+    cr_assert_float_eq(distribution_quantile_ns(&table, 0.9), 5e6, 1);
+    cr_assert_eq(distribution_check(&mixture, NULL), 0);
+    check(&mixture, deviation(&mixture), "mixture");
+    mixture.cap_ns = 5 * NS_PER_MS;
+    mixture.shift_ns = NS_PER_MS;
+    check(&mixture, deviation(&mixture), "mixture, shifted and capped");
+}
+
+Test(distribution, samples_become_a_table)
+{
+    enum { SAMPLES = 50000 };
+    struct distribution exponential = {.kind = DISTRIBUTION_EXPONENTIAL, .value_ns = NS_PER_MS};
+    double *samples = calloc(SAMPLES, sizeof *samples);
+    struct distribution_point *points = NULL;
+    cleanup_error struct error *err = NULL;
+    struct random_stream stream;
+
+    random_seed(&stream, 8, 0);
+    for (unsigned i = 0; i < SAMPLES; i++)
+        samples[i] = (double)distribution_draw(&exponential, &stream);
+    cr_assert_eq(distribution_from_samples(samples, SAMPLES, &points, &err), 0);
+    struct distribution table = {
+        .kind = DISTRIBUTION_EMPIRICAL, .table = points, .count = SAMPLES + 2};
+    cr_assert_eq(distribution_check(&table, &err), 0);
+    cr_assert_float_eq(distribution_mean_ns(&table) / 1e6, 1, 5 / sqrt(SAMPLES));
+    cr_assert_float_eq(distribution_quantile_ns(&table, 0.5) / 1e6 / log(2), 1, 0.03);
+    check(&table, 1e6, "samples");
+    samples[7] = -1;
+    cr_assert_eq(distribution_from_samples(samples, SAMPLES, &points, &err), -EINVAL);
+    cr_assert_eq(distribution_from_samples(samples, 0, &points, &err), -EINVAL);
+    free(points);
+    free(samples);
+}
+
+Test(distribution, nonsense_is_refused)
+{
+    static const struct distribution_point falling[] = {{0, 5}, {0.5, 4}, {1, 9}};
+    static const struct distribution_point open_ended[] = {{0, 5}, {0.9, 6}};
+    const struct distribution_part weightless[] = {{0, {.kind = DISTRIBUTION_CONSTANT}}};
+    const struct distribution_part broken[] = {{1, {.kind = DISTRIBUTION_GAMMA}}};
+    struct distribution nested[DISTRIBUTION_DEPTH_MAX + 1];
+    struct distribution_part links[DISTRIBUTION_DEPTH_MAX + 1];
+    const struct distribution bad[] = {
+        {.kind = DISTRIBUTION_UNIFORM, .low_ns = 2, .high_ns = 1},
+        {.kind = DISTRIBUTION_WEIBULL, .shape = 0},
+        {.kind = DISTRIBUTION_PARETO, .shape = NAN},
+        {.kind = DISTRIBUTION_EMPIRICAL, .table = falling, .count = 3},
+        {.kind = DISTRIBUTION_EMPIRICAL, .table = open_ended, .count = 2},
+        {.kind = DISTRIBUTION_MIXTURE},
+        {.kind = DISTRIBUTION_MIXTURE, .parts = weightless, .count = 1},
+        {.kind = DISTRIBUTION_MIXTURE, .parts = broken, .count = 1},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cleanup_error struct error *err = NULL;
+        cr_assert_eq(distribution_check(&bad[i], &err), -EINVAL, "%zu", i);
+        cr_assert(err);
+    }
+    nested[0] = (struct distribution){.kind = DISTRIBUTION_CONSTANT};
+    for (unsigned i = 1; i <= DISTRIBUTION_DEPTH_MAX; i++) {
+        links[i] = (struct distribution_part){1, nested[i - 1]};
+        nested[i] =
+            (struct distribution){.kind = DISTRIBUTION_MIXTURE, .parts = &links[i], .count = 1};
+    }
+    cr_assert_eq(distribution_check(&nested[DISTRIBUTION_DEPTH_MAX - 1], NULL), 0);
+    cr_assert_eq(distribution_check(&nested[DISTRIBUTION_DEPTH_MAX], NULL), -EINVAL);
 }
