@@ -50,13 +50,21 @@ enum profile_parameter {
     PROFILE_PARAMETERS /* how many */
 };
 
-enum { PROFILE_NAME_MAX = 64 };
+enum { PROFILE_NAME_MAX = 64, PROFILE_FITTED_MAX = 64 };
+
+/* A measurement that a profile was fitted to. */
+struct profile_fitted {
+    double frame_bytes;
+    double offered_per_s;
+};
 
 struct profile {
     char name[PROFILE_NAME_MAX];
     enum profile_kind kind;
     double value[PROFILE_PARAMETERS];
     double error[PROFILE_PARAMETERS]; /* standard error of a fitted one; 0: not fitted */
+    size_t fitted_count;
+    struct profile_fitted fitted[PROFILE_FITTED_MAX]; /* more are not remembered */
 };
 
 /* One row for each parameter, in the order of the enumeration. */

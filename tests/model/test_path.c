@@ -1,6 +1,5 @@
 #include <criterion/criterion.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "model/path.h"
@@ -83,13 +82,15 @@ Test(path, is_monotone_and_continuous)
         struct profile profile = sample((enum profile_kind)kind);
         double last_cores = 0, last_ceiling = INFINITY;
         struct path_means means;
-        for (double frame = 32; frame < 20000; frame *= 1.3) {
+        for (unsigned i = 0; i < 25; i++) {
+            double frame = 32 * pow(1.3, i);
             path_estimate(&profile, frame, 1, &means);
             cr_assert_leq(means.ceiling_per_s, last_ceiling, "frame %g", frame);
             last_ceiling = means.ceiling_per_s;
         }
         path_estimate(&profile, 512, 1, &means);
-        for (double load = 0.01; load < 1.5; load += 0.05) {
+        for (unsigned i = 0; i < 30; i++) {
+            double load = 0.01 + 0.05 * i;
             struct path_result got =
                 run(&profile, 512, load * means.ceiling_per_s, load < 1 ? 20000 : 60000, false);
             double carried = fmin(load, 1) * means.ceiling_per_s;
@@ -140,12 +141,14 @@ Test(path, same_seed_same_result)
     struct path_result a = run(&profile, 300, 100000, 20000, true);
     struct path_result b = run(&profile, 300, 100000, 20000, true);
 
-    cr_assert_eq(memcmp(&a, &b, sizeof a), 0);
+    cr_assert_eq(a.client_cores, b.client_cores);
+    cr_assert_eq(a.mean_us, b.mean_us);
+    cr_assert_eq(a.p999_us, b.p999_us);
+    cr_assert_eq(a.events, b.events);
     cr_assert_eq(a.accounts[PATH_CLIENT].messages, a.accounts[PATH_SERVER].messages);
     cr_assert_eq(a.accounts[PATH_CLIENT_ARM].operations, a.accounts[PATH_CLIENT].messages);
     cr_assert_float_eq(a.accounts[PATH_CLIENT_DMA].bytes, 300.0 * a.accounts[PATH_CLIENT].messages,
                        1);
-    cr_assert_gt(run(&profile, 300, 100000, 20000, true).p99_us, 0);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__OPTIMIZE__)

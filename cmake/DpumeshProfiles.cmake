@@ -1,0 +1,22 @@
+# dpumesh_profiles(TARGET FILE...): compiles profiles (JSON) into a library as profile_files of
+# spec/profile.h, by the name of each file, and installs the files to be copied from.
+function(dpumesh_profiles target)
+  set(code "#include \"spec/profile.h\"\n\n")
+  set(rows "")
+  set(number 0)
+  foreach(file IN LISTS ARGN)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+    file(READ "${file}" hex HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+    get_filename_component(name "${file}" NAME_WE)
+    string(APPEND code "static const char text_${number}[] = {${bytes}0};\n")
+    string(APPEND rows "    {\"${name}\", text_${number}},\n")
+    math(EXPR number "${number} + 1")
+  endforeach()
+  string(APPEND code "\nconst struct profile_file profile_files[] = {\n${rows}};\n"
+                     "const size_t profile_file_count = ${number};\n")
+  set(generated "${CMAKE_CURRENT_BINARY_DIR}/profile_files.c")
+  file(GENERATE OUTPUT "${generated}" CONTENT "${code}")
+  target_sources(${target} PRIVATE "${generated}")
+  install(FILES ${ARGN} DESTINATION "${CMAKE_INSTALL_DATADIR}/dpumesh/profiles")
+endfunction()
