@@ -14,6 +14,21 @@ const struct option_entry documents_entries[1] = {
      .help = "A file of DpuServices, YAML or JSON; \"-\" reads standard input."},
 };
 
+int documents_open(const struct option_list *files, struct application *ret_application,
+                   int *ret_status, struct error **err)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+
+    if (files->count == 0)
+        return error_make(err, EINVAL, "no file is given; add -f FILE");
+    if (application_load(files->items, files->count, ret_application, &problems) < 0) {
+        problems_print(&problems, stderr, "dpumesh: ");
+        *ret_status = STATUS_USAGE;
+        return -1;
+    }
+    return 0;
+}
+
 int documents_read(const struct option_command *command, int argc, char **argv,
                    struct application *ret_application, int *ret_status)
 {
@@ -22,17 +37,11 @@ int documents_read(const struct option_command *command, int argc, char **argv,
     cleanup_error struct error *err = NULL;
     int r = options_parse(command, argc, argv, &given, &options, &err);
     cleanup_option_list struct option_list files = given.files;
-    if (r == 0 && files.count == 0)
-        r = error_make(&err, EINVAL, "no file is given; add -f FILE");
-    if (r != 0) {
+    if (r == 0)
+        r = documents_open(&files, ret_application, ret_status, &err);
+    if (r != 0 && (r == OPTIONS_DONE || err)) {
         *ret_status = options_exit(command, r, err);
         return -1;
     }
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    if (application_load(files.items, files.count, ret_application, &problems) < 0) {
-        problems_print(&problems, stderr, "dpumesh: ");
-        *ret_status = STATUS_USAGE;
-        return -1;
-    }
-    return 0;
+    return r;
 }

@@ -15,4 +15,9 @@ extern const struct option_entry documents_entries[1];
 int documents_read(const struct option_command *command, int argc, char **argv,
                    struct application *ret_application, int *ret_status);
 
+/* The files alone, at least one; err: where none is named. The same results; -EINVAL and *err when
+ * the list is empty. */
+int documents_open(const struct option_list *files, struct application *ret_application,
+                   int *ret_status, struct error **err);
+
 #endif

@@ -19,5 +19,7 @@ extern const struct option_command verb_apply;
 extern const struct option_command verb_down;
 extern const struct option_command verb_render;
 extern const struct option_command verb_validate;
+extern const struct option_command verb_predict;
+extern const struct option_command verb_calibrate;
 
 #endif

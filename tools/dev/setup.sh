@@ -32,7 +32,8 @@ EOF
 }
 
 declare -A sets=(
-  [build]="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev libyaml-dev libcurl4-openssl-dev libssl-dev libck-dev"
+  [build]="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev libyaml-dev libcurl4-openssl-dev libssl-dev libck-dev
+    libnlopt-dev"
   [lint]="clang-format-16 clang-tidy-16 shellcheck python3"
   [test]="clang-16 libclang-rt-16-dev libcriterion-dev python3-pytest python3-pytest-timeout
     python3-pytest-xdist python3-yaml python3-prometheus-client prometheus netcat-openbsd strace
@@ -53,7 +54,7 @@ declare -A commands=(
   [images]="buildah"
   [node]="containerd gcc ip iptables prometheus runc tini"
 )
-declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="" [node]="")
+declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck nlopt" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="" [node]="")
 
 offer_help "$@"
 print=0

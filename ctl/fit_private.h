@@ -1,0 +1,45 @@
+/* Private to the fit: its problem as the optimiser sees it. Points are logarithms of parameters. */
+#ifndef DPUMESH_CTL_FIT_PRIVATE_H
+#define DPUMESH_CTL_FIT_PRIVATE_H
+
+#include "ctl/fit.h"
+
+/* A parameter that is fitted: its bounds, its usual value, and the spread of that, natural log. */
+struct fit_prior {
+    enum profile_parameter parameter;
+    double low, high;
+    double usual, spread;
+    bool usually; /* fitted unless the start says which */
+};
+
+struct fit_problem {
+    struct profile start;
+    const struct measurements *rows;
+    const struct fit_settings *settings;
+    struct fit_prior priors[FIT_PARAMETERS_MAX];
+    size_t count; /* parameters */
+    double *frames;
+    size_t frame_count;
+    double *scratch; /* room for the residuals */
+};
+
+/*
+ * Chooses what is fitted: the parameters for which start has an error (it was fitted then), else
+ * the usual ones of its kind. 0, or -EINVAL and a sentence.
+ */
+int fit_priors(const struct profile *start, struct fit_problem *problem, struct error **err);
+
+/* How many residuals there are: four a row, one a frame, one a parameter. */
+size_t fit_residual_count(const struct fit_problem *problem);
+
+/* The residuals at a point, by the closed form or by the simulation. */
+void fit_residuals(const struct fit_problem *problem, const double *x, bool simulate,
+                   double *residuals);
+
+/* The profile at a point. */
+void fit_profile_at(const struct fit_problem *problem, const double *x, struct profile *ret);
+
+/* Standard errors and correlations at the best point, into result and its profile. */
+void fit_errors(const struct fit_problem *problem, const double *x, struct fit_result *result);
+
+#endif

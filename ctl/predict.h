@@ -1,0 +1,38 @@
+/*
+ * What `dpumesh predict` computes: a grid of frames and rates, each point a run of model/path.h.
+ */
+#ifndef DPUMESH_CTL_PREDICT_H
+#define DPUMESH_CTL_PREDICT_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "model/path.h"
+
+enum { PREDICT_VALUES_MAX = 1000 };
+
+/* Numbers of a list; some are parts of something that is not known yet. */
+struct predict_values {
+    size_t count;
+    double value[PREDICT_VALUES_MAX];
+    bool percent[PREDICT_VALUES_MAX]; /* of the ceiling */
+};
+
+/*
+ * Reads rates: "100000,200000", "5%,50%" (of the ceiling), or "FROM:TO:COUNT", evenly apart. 0, or
+ * -EINVAL and a sentence.
+ */
+int predict_parse_rates(const char *text, struct predict_values *ret, struct error **err);
+
+/* Reads frame sizes: "64,1KiB,8192". 0, or -EINVAL and a sentence. */
+int predict_parse_frames(const char *text, struct predict_values *ret, struct error **err);
+
+/* The rate that is meant, for frames of this size. */
+double predict_rate(const struct profile *profile, const struct predict_values *rates, size_t index,
+                    double frame_bytes);
+
+/* Whether a point counts as carried, as the measurements do: 98 % achieved, 0.1 % dropped, p99 of
+ * 10 ms. */
+bool predict_clean(const struct path_load *load, const struct path_result *result);
+
+#endif

@@ -1,0 +1,114 @@
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "ctl/measurements.h"
+#include "ctl/predict.h"
+
+#define HEADER "config,frame,kind,offered,achieved,client,server,p99\n"
+
+/* Reads text as a file; the path is in the sentences as F. */
+static int load(const char *text, struct measurements *ret, struct problems *problems)
+{
+    char path[] = "/tmp/test_measurements_XXXXXX";
+    int fd = mkstemp(path);
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    int r = measurements_load(path, ret, problems);
+    unlink(path);
+    return r;
+}
+
+Test(measurements, rows_ranks_and_ceilings)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_measurements struct measurements all = MEASUREMENTS_INIT, some = MEASUREMENTS_INIT;
+
+    cr_assert_eq(load("# a remark\n" HEADER "dpumesh-native,64,bound,200,199,0.5,0.25,100\r\n"
+                      "dpumesh-native,64,bound,100,100,0.25,0.1,10\n\n"
+                      "dpumesh-native,128,bound,50,40,0.25,0.1,10\nother,1,b,1,1,1,1,1\n",
+                      &all, &problems),
+                 0, "%s", problems.count ? problems.texts[0] : "");
+    cr_assert_eq(all.count, 4);
+    cr_assert_eq(measurements_select(&all, "bluefield3-native", &some, &problems), 0);
+    cr_assert_eq(some.count, 3);
+    cr_assert_eq(some.items[0].rank, 1);
+    cr_assert_eq(some.items[1].rank, 0);
+    cr_assert_eq(some.items[2].rank, 0);
+    cr_assert(some.items[0].clean);
+    cr_assert_not(some.items[2].clean, "achieved too little");
+    cr_assert_eq(measurements_ceiling(&some, 64), 199);
+    cr_assert_eq(measurements_ceiling(&some, 77), 0);
+    struct measurements none = MEASUREMENTS_INIT;
+    cr_assert_eq(measurements_select(&all, "mine", &none, &problems), -ENOENT);
+    cr_assert_str_eq(problems.texts[0],
+                     "no measurements of mine; there are some of dpumesh-native, other");
+}
+
+Test(measurements, holes_are_refused)
+{
+    static const struct {
+        const char *text, *sentence; /* after the path */
+    } cases[] = {
+        {"", ": no measurements; give a line of column names and rows below it"},
+        {HEADER, ": no measurements; give a line of column names and rows below it"},
+        {"config,frame,offered,achieved,client,server\n",
+         ":1: no column is called p99; the first line must name config, frame, offered, achieved, "
+         "client, server and p99"},
+        {HEADER "x,64,b,1,1,1,1\n", ":2: 7 columns where the first line has 8"},
+        {HEADER "x,64,b,1,,1,1,1\n", ":2: achieved is empty; give a number"},
+        {HEADER ",64,b,1,1,1,1,1\n", ":2: config is empty; give a name of 1 to 63 characters"},
+        {HEADER "x,0,b,1,1,1,1,1\n", NULL},
+        {HEADER "x,64,b,1,1,-1,1,1\n", NULL},
+        {HEADER "x,64,b,1,1,nan,1,1\n", NULL},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cleanup_problems struct problems problems = PROBLEMS_INIT;
+        struct measurements list = MEASUREMENTS_INIT;
+        cr_assert_eq(load(cases[i].text, &list, &problems), -EINVAL, "%s", cases[i].text);
+        cr_assert_eq(problems.count, 1, "%s", cases[i].text);
+        cr_assert_eq(list.count, 0);
+        if (cases[i].sentence)
+            cr_assert_str_eq(strchr(problems.texts[0], ':'), cases[i].sentence);
+    }
+}
+
+Test(predict, lists_of_rates_and_frames)
+{
+    cleanup_error struct error *err = NULL;
+    struct predict_values values;
+    struct profile profile = {.kind = PROFILE_SIDECAR};
+
+    cr_assert_eq(predict_parse_rates("100,2e5,50%", &values, &err), 0);
+    cr_assert_eq(values.count, 3);
+    cr_assert_eq(values.value[1], 200000);
+    cr_assert(values.percent[2] && !values.percent[0]);
+    cr_assert_eq(predict_parse_rates("100:200:5", &values, &err), 0);
+    cr_assert_eq(values.count, 5);
+    cr_assert_eq(values.value[1], 125);
+    cr_assert_eq(predict_parse_rates("10%:100%:4", &values, &err), 0);
+    cr_assert_eq(values.value[3], 100);
+    cr_assert_eq(predict_parse_frames("64,1KiB", &values, &err), 0);
+    cr_assert_eq(values.value[1], 1024);
+
+    profile.value[PROFILE_MESSAGE_NS] = 1000;
+    profile.value[PROFILE_HOST_SHARE] = 1;
+    profile.value[PROFILE_SERVER_RATIO] = 1;
+    cr_assert_eq(predict_parse_rates("50%", &values, &err), 0);
+    cr_assert_float_eq(predict_rate(&profile, &values, 0, 64), 500000, 1);
+
+    static const char *const bad[] = {"",      "x",      "1,,2", "5:1:3", "1:5",
+                                      "1:5:1", "1%:5:3", "-1",   "0"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cleanup_error struct error *why = NULL;
+        cr_assert_eq(predict_parse_rates(bad[i], &values, &why), -EINVAL, "%s", bad[i]);
+        cr_assert_eq(strncmp(error_message(why), "rates: ", 7), 0, "%s", error_message(why));
+    }
+    cr_assert_eq(predict_parse_frames("0", &values, &err), -EINVAL);
+}

@@ -1,0 +1,121 @@
+"""dpumesh predict, calibrate and validate --profile: the model from the command line."""
+
+import csv
+import io
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DATA = TOP / "examples" / "data" / "bluefield3-l4.csv"
+
+
+@pytest.fixture
+def dpumesh(bin_dir):
+    def run(*arguments, status=0):
+        done = subprocess.run(
+            [bin_dir / "dpumesh", *map(str, arguments)], capture_output=True, text=True, timeout=110, check=False
+        )
+        assert done.returncode == status, done.stderr + done.stdout
+        return done.stderr if status else done.stdout
+
+    return run
+
+
+def predict(dpumesh, *arguments):
+    return json.loads(dpumesh("predict", "--json", "--sample", "20000", *arguments))
+
+
+def test_predict_prints_the_promised_keys(dpumesh):
+    point = predict(dpumesh, "--profile", "bluefield3-native", "--frame", "1024", "--rate", "100000")
+    assert point["achieved_per_s"] == pytest.approx(100000, rel=0.001)
+    assert set(point["host_cores"]) == {"client", "server"}
+    assert 0 < point["host_cores"]["client"] < 1 and point["dpu_cores"] > 0
+    latency = point["latency_us"]
+    assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p999"]
+    assert point["drop_fraction"] == 0
+
+
+def test_predict_is_repeatable_and_seeds_matter(dpumesh):
+    arguments = ("--profile", "envoy-strict", "--rate", "50000", "--arrivals", "poisson")
+    assert predict(dpumesh, *arguments) == predict(dpumesh, *arguments)
+    assert predict(dpumesh, *arguments) != predict(dpumesh, *arguments, "--seed", "2")
+
+
+def test_past_the_ceiling_the_rest_is_dropped(dpumesh):
+    point = predict(dpumesh, "--profile", "envoy-strict", "--frame", "8192", "--sweep", "rate=150%")[0]
+    assert point["achieved_per_s"] == pytest.approx(point["offered_per_s"] / 1.5, rel=0.1)
+    assert point["drop_fraction"] == pytest.approx(1 / 3, abs=0.05)
+    assert not point["clean"]
+
+
+def test_sweep_as_csv_is_what_validate_reads(dpumesh, tmp_path):
+    text = dpumesh(
+        "predict", "--profile", "envoy-permissive", "--frames", "64,1KiB", "--sweep", "rate=5%:90%:4",
+        "--sample", "20000", "--csv",
+    )
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["frame"] for row in rows] == ["64"] * 4 + ["1024"] * 4
+    data = tmp_path / "own.csv"
+    data.write_text(text)
+    result = json.loads(
+        dpumesh("validate", "--profile", "envoy-permissive", "--data", data, "--json", "--messages", "20000")
+    )
+    assert max(abs(row["host_error"]) for row in result["rows"]) < 0.08
+    assert not any(row["fitted"] for row in result["rows"])
+
+
+@pytest.mark.slow
+def test_validate_draws_and_marks_rows(dpumesh, tmp_path):
+    svg = tmp_path / "strict.svg"
+    table = dpumesh(
+        "validate", "--profile", "envoy-strict", "--data", DATA, "--svg", svg, "--messages", "5000"
+    )
+    assert "NOT FITTED" not in table and table.count("fitted") == 24
+    text = svg.read_text()
+    assert text.startswith("<svg") and text.rstrip().endswith("</svg>")
+    assert text.count("<circle") == 24 * 3
+    extra = tmp_path / "extra.csv"
+    extra.write_text(DATA.read_text() + "envoy-strict,256,bound,100000,100000,0.9,0.9,900,0,1\n")
+    table = dpumesh("validate", "--profile", "envoy-strict", "--data", extra, "--messages", "5000")
+    assert table.count("NOT FITTED") == 1
+
+
+@pytest.mark.slow
+def test_calibrate_writes_a_profile_that_predict_reads(dpumesh, tmp_path):
+    out = tmp_path / "mine.json"
+    text = dpumesh(
+        "calibrate", "--data", DATA, "--config", "envoy-strict", "--kind", "sidecar", "--evaluations", "0",
+        "--starts", "1", "-o", out,
+    )
+    assert "wake" in text and "correlat" in text
+    profile = json.loads(out.read_text())
+    assert profile["parameters"]["wake"]["unit"] == "ns" and profile["parameters"]["wake"]["error"] > 0
+    assert predict(dpumesh, "--profile", out, "--rate", "10000")["host_cores"]["client"] > 0
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (("predict", "--rate", "1"), "no profile is given; add --profile NAME"),
+        (("predict", "-p", "ideal"), "no rate is given; add --rate N (above 0) or --sweep rate=LIST"),
+        (("predict", "-p", "ideal", "--rate", "-5"), "-5"),
+        (("predict", "-p", "ideal", "--rate", "5", "--frame", "0"), "--frame"),
+        (("predict", "-p", "ideal", "--rate", "5", "--frame", "1G"), "--frame"),
+        (("predict", "-p", "ideal", "--sweep", "frame=1"), "only rates can be swept"),
+        (("predict", "-p", "nosuch", "--rate", "5"), "no profile is called nosuch"),
+        (("calibrate", "--data", "/nowhere.csv", "--config", "x"), "/nowhere.csv: can't open: No such file"),
+        (("calibrate", "--data", DATA), "no configuration is named"),
+        (("calibrate", "--data", DATA, "--config", "x"), "no measurements of x; there are some of dpumesh-native"),
+        (("validate",), "no file is given; add -f FILE, or --profile NAME and --data FILE.csv"),
+        (("validate", "--profile", "ideal"), "no measurements are given; add --data FILE.csv"),
+        (("validate", "--data", DATA), "no profile is given; add --profile NAME"),
+        (("validate", "-f", "x", "--data", DATA), "give one or the other"),
+    ],
+)
+def test_bad_input_is_one_sentence(dpumesh, arguments, sentence):
+    lines = dpumesh(*arguments, status=2).splitlines()
+    assert sentence in lines[0]
+    assert len(lines) == 1 or lines[1].startswith("Try ")
