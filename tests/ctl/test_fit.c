@@ -9,7 +9,7 @@
 enum { RATES = 8, FRAMES = 3, ROWS = RATES * FRAMES };
 
 static const struct fit_settings quick = {
-    .starts = 4, .evaluations = 0, .messages = 2000, .connections = 8, .seed = 1};
+    .starts = 2, .evaluations = 0, .messages = 2000, .connections = 8, .seed = 1};
 
 /* Measurements that a known profile would give, by its closed form. */
 static void synthesise(const struct profile *profile, struct measurement *rows)
@@ -110,7 +110,7 @@ Test(fit, refines_on_the_simulation)
     fit_start(PROFILE_SIDECAR, &start);
     settings.evaluations = 1;
     cr_assert_eq(fit_profile(&start, &list, &settings, &rough, &err), 0);
-    settings.evaluations = 120;
+    settings.evaluations = 60;
     cr_assert_eq(fit_profile(&start, &list, &settings, &fine, &err), 0);
     cr_assert_lt(fine.cost, rough.cost);
 }

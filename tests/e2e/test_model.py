@@ -119,3 +119,31 @@ def test_bad_input_is_one_sentence(dpumesh, arguments, sentence):
     lines = dpumesh(*arguments, status=2).splitlines()
     assert sentence in lines[0]
     assert len(lines) == 1 or lines[1].startswith("Try ")
+
+
+@pytest.mark.slow
+def test_shipped_profiles_meet_their_goals(dpumesh):
+    """docs/model.md's claims on the rows that were fitted, with fewer messages than bench/model takes."""
+    profiles = ("bluefield3-native", "bluefield3-preload", "envoy-permissive", "envoy-strict")
+    text = dpumesh(
+        "validate", "--data", DATA, "--json", "--messages", "30000", *(w for name in profiles for w in ("-p", name))
+    )
+    errors = json.loads(text)["groups"][-1]["errors"]
+    assert errors["host cores"]["rows"] == 96
+    assert errors["host cores"]["median"] < 0.06 and errors["host cores"]["p90"] < 0.15
+    assert errors["ceiling"]["worst"] < 0.10
+    assert errors["p99 below saturation"]["median"] < 1.5
+
+
+def test_sizes_and_rates_between_the_measured_ones_are_sane(dpumesh):
+    """Larger frames cost more and carry fewer messages; more load never carries less."""
+    for profile in ("bluefield3-native", "bluefield3-preload", "envoy-permissive", "envoy-strict"):
+        points = predict(dpumesh, "-p", profile, "--frames", "32,64,200,512,1024,3000,8192,20000", "--sweep", "rate=40%")
+        rates = [point["offered_per_s"] for point in points]
+        assert rates == sorted(rates, reverse=True)
+        points = predict(dpumesh, "-p", profile, "--frame", "512", "--sweep", "rate=2%:98%:12")
+        cores = [sum(point["host_cores"].values()) for point in points]
+        assert all(b > a * 0.9 for a, b in zip(cores, cores[1:])), cores
+        # The cost of a message falls with load.
+        costs = [c / point["achieved_per_s"] for c, point in zip(cores, points)]
+        assert all(b < a * 1.05 for a, b in zip(costs, costs[1:])), costs

@@ -119,6 +119,20 @@ Test(path, refuses_past_the_ceiling)
     cr_assert_float_eq(got.p50_us / (4096 / means.ceiling_per_s * 1e6), 1, 0.2, "%g", got.p50_us);
 }
 
+/* Absurd rates are answered as fast as others. */
+Test(path, far_past_the_ceiling)
+{
+    struct profile profile = sample(PROFILE_DPU);
+    struct path_means means;
+    uint64_t begin_ns = clock_thread_cpu_ns();
+
+    path_estimate(&profile, 1024, 1, &means);
+    struct path_result got = run(&profile, 1024, 1e12, 100000, true);
+    cr_assert_float_eq(got.achieved_per_s / means.ceiling_per_s, 1, 0.05, "%g", got.achieved_per_s);
+    cr_assert_float_eq(got.drop_fraction, 1 - got.achieved_per_s / 1e12, 1e-9);
+    cr_assert_lt(clock_thread_cpu_ns() - begin_ns, 20 * NS_PER_S);
+}
+
 Test(path, unloaded_latency_is_the_sum_of_its_parts)
 {
     struct profile profile = sample(PROFILE_DPU);
