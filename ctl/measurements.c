@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "model/profile.h"
 
-enum { FILE_BYTES_MAX = 16 << 20, COLUMNS_MAX = 64 };
+enum { FILE_BYTES_MAX = 16 << 20, COLUMNS_MAX = 64, CELL_SHOWN_MAX = 64 };
 
 enum column { CONFIG, FRAME, OFFERED, ACHIEVED, CLIENT, SERVER, P99, DROP, CLEAN, COLUMNS };
 
@@ -58,15 +58,15 @@ static int read_header(struct reader *reader, char *line)
     char *cells[COLUMNS_MAX];
     int r = 0;
 
-    reader->width = split(line, cells);
-    if (reader->width > COLUMNS_MAX) {
+    unsigned width = split(line, cells);
+    if (width > COLUMNS_MAX) {
         problem_add(reader->problems, "%s:%u: %u columns; at most %d can be read", reader->path,
-                    reader->line, reader->width, COLUMNS_MAX);
+                    reader->line, width, COLUMNS_MAX);
         return -EINVAL;
     }
     for (int c = 0; c < COLUMNS; c++) {
         reader->where[c] = -1;
-        for (unsigned i = 0; i < reader->width; i++)
+        for (unsigned i = 0; i < width; i++)
             if (strcmp(cells[i], columns[c].name) == 0)
                 reader->where[c] = (int)i;
         if (reader->where[c] < 0 && !columns[c].optional) {
@@ -77,6 +77,8 @@ static int read_header(struct reader *reader, char *line)
             r = -EINVAL;
         }
     }
+    if (r == 0)
+        reader->width = width;
     return r;
 }
 
@@ -90,6 +92,12 @@ static int read_number(struct reader *reader, char *const *cells, enum column c,
     const char *text = cells[reader->where[c]];
     if (*text == '\0') {
         problem_add(reader->problems, "%s:%u: %s is empty; give a number", reader->path,
+                    reader->line, columns[c].name);
+        return -EINVAL;
+    }
+    size_t length = strlen(text);
+    if (length > CELL_SHOWN_MAX || !text_utf8_valid(text, length)) {
+        problem_add(reader->problems, "%s:%u: %s is not a number; give one", reader->path,
                     reader->line, columns[c].name);
         return -EINVAL;
     }
@@ -114,13 +122,17 @@ static int read_row(struct reader *reader, char *line, struct measurement *ret)
         return -EINVAL;
     }
     const char *config = cells[reader->where[CONFIG]];
-    if (*config == '\0' || strlen(config) >= sizeof row.config) {
+    size_t length = strlen(config);
+    if (length == 0 || length >= sizeof row.config || !text_utf8_valid(config, length)) {
         problem_add(reader->problems, "%s:%u: config is %s; give a name of 1 to %d characters",
-                    reader->path, reader->line, *config ? "too long" : "empty",
+                    reader->path, reader->line,
+                    length == 0                   ? "empty"
+                    : length >= sizeof row.config ? "too long"
+                                                  : "not UTF-8",
                     MEASUREMENT_NAME_MAX - 1);
         return -EINVAL;
     }
-    memcpy(row.config, config, strlen(config) + 1);
+    memcpy(row.config, config, length + 1);
     if (read_number(reader, cells, FRAME, &row.frame_bytes) < 0 ||
         read_number(reader, cells, OFFERED, &row.offered_per_s) < 0 ||
         read_number(reader, cells, ACHIEVED, &row.achieved_per_s) < 0 ||
@@ -151,44 +163,47 @@ static void rank(struct measurements *list)
                 list->items[i].rank++;
 }
 
-int measurements_load(const char *path, struct measurements *ret, struct problems *problems)
+/* One line, a header or a row; lines that say nothing are skipped. 0 or -EINVAL after a problem. */
+static int read_line(struct reader *reader, char *line, struct measurements *list)
 {
-    cleanup_buffer struct buffer text = BUFFER_INIT(FILE_BYTES_MAX);
-    cleanup_error struct error *err = NULL;
+    reader->line++;
+    line[strcspn(line, "\r")] = '\0';
+    if (*line == '\0' || *line == '#')
+        return 0;
+    if (reader->width == 0)
+        return read_header(reader, line);
+    if (list->count == MEASUREMENTS_MAX) {
+        problem_add(reader->problems, "%s:%u: more than %d rows", reader->path, reader->line,
+                    MEASUREMENTS_MAX);
+        return -EINVAL;
+    }
+    list->items = xreallocarray(list->items, list->count + 1, sizeof *list->items);
+    int r = read_row(reader, line, &list->items[list->count]);
+    if (r == 0)
+        list->count++;
+    return r;
+}
+
+int measurements_parse(const char *bytes, size_t length, const char *file, struct measurements *ret,
+                       struct problems *problems)
+{
     cleanup_measurements struct measurements list = MEASUREMENTS_INIT;
-    struct reader reader = {.path = path, .problems = problems};
-    char *rest, *line;
+    cleanup_free char *text = xstrndup(bytes, length);
+    struct reader reader = {.path = file, .problems = problems};
+    char *rest = text, *line;
     int result = 0;
 
-    int r = file_read(path, &text, &err);
-    if (r < 0) {
-        problem_add(problems, "%s", error_message(err));
-        return r;
-    }
-    rest = buffer_terminate(&text);
     while ((line = strsep(&rest, "\n"))) {
-        reader.line++;
-        line[strcspn(line, "\r")] = '\0';
-        if (*line == '\0' || *line == '#')
-            continue;
-        if (reader.width == 0) {
-            if (read_header(&reader, line) < 0)
-                return -EINVAL;
-            continue;
-        }
-        if (list.count == MEASUREMENTS_MAX) {
-            problem_add(problems, "%s:%u: more than %d rows", path, reader.line, MEASUREMENTS_MAX);
-            return -EFBIG;
-        }
-        list.items = xreallocarray(list.items, list.count + 1, sizeof *list.items);
-        if (read_row(&reader, line, &list.items[list.count]) < 0)
+        if (read_line(&reader, line, &list) < 0) {
             result = -EINVAL;
-        else
-            list.count++;
+            if (reader.width == 0 || list.count == MEASUREMENTS_MAX ||
+                problems->count >= PROBLEMS_MAX)
+                return result; /* without columns no row can be read */
+        }
     }
     if (result == 0 && list.count == 0) {
         problem_add(problems, "%s: no measurements; give a line of column names and rows below it",
-                    path);
+                    file);
         result = -EINVAL;
     }
     if (result < 0)
@@ -196,6 +211,19 @@ int measurements_load(const char *path, struct measurements *ret, struct problem
     rank(&list);
     *ret = (struct measurements){list.count, STEAL_POINTER(list.items)};
     return 0;
+}
+
+int measurements_load(const char *path, struct measurements *ret, struct problems *problems)
+{
+    cleanup_buffer struct buffer text = BUFFER_INIT(FILE_BYTES_MAX);
+    cleanup_error struct error *err = NULL;
+
+    int r = file_read(path, &text, &err);
+    if (r < 0) {
+        problem_add(problems, "%s", error_message(err));
+        return r;
+    }
+    return measurements_parse(text.data ? text.data : "", text.length, path, ret, problems);
 }
 
 /* What is compared of a name of a configuration or a profile. */

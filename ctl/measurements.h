@@ -40,6 +40,10 @@ struct measurements {
 /* Reads a file. 0, or a negative errno and a sentence for each bad line in problems. */
 int measurements_load(const char *path, struct measurements *ret, struct problems *problems);
 
+/* The same from length bytes of text; file: for messages. */
+int measurements_parse(const char *bytes, size_t length, const char *file, struct measurements *ret,
+                       struct problems *problems);
+
 /*
  * The rows of one configuration, in a new list. A profile's name finds the configuration that it is
  * of: without "dpumesh-" or "bluefield3-" in front of both. 0, or -ENOENT and a problem that lists

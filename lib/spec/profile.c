@@ -24,6 +24,10 @@ static const enum profile_parameter required[] = {PROFILE_MESSAGE_NS, PROFILE_BY
 static const enum profile_parameter required_dpu[] = {PROFILE_ARM_WORKERS, PROFILE_ARM_MESSAGE_NS,
                                                       PROFILE_ARM_BYTE_NS};
 
+/* Names stand in tables, files and pictures. */
+static const char name_characters[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
 /* How many of row's unit one of unit is; 0: not a unit of it. */
 static double unit_factor(const struct profile_row *row, const char *unit)
 {
@@ -190,8 +194,10 @@ static void read_root(json_t *root, const struct source *source, struct problems
                       "unknown; a profile has name, kind, description, parameters and fitted");
     }
     read_fitted(json_object_get(root, "fitted"), &fitted_at, problems, profile);
-    if (!name || *name == '\0' || strlen(name) >= PROFILE_NAME_MAX)
-        place_problem(&name_at, problems, "missing or too long; give 1 to %d characters",
+    if (!name || *name == '\0' || strlen(name) >= PROFILE_NAME_MAX ||
+        strspn(name, name_characters) < strlen(name))
+        place_problem(&name_at, problems,
+                      "missing or no name; give 1 to %d letters, digits, '.', '_' and '-'",
                       PROFILE_NAME_MAX - 1);
     else
         memcpy(profile->name, name, strlen(name) + 1);

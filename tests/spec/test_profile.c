@@ -79,6 +79,12 @@ Test(profile, bad_ones_are_refused)
     } cases[] = {
         {"[]", "f: not an object; give a profile with name, kind and parameters"},
         {"{", NULL},
+        {"{\"name\":\"a<b\",\"kind\":\"direct\",\"parameters\":{" REST
+         "," PARAMETER("wake", "1", "ns") "}}",
+         "f: name: missing or no name; give 1 to 63 letters, digits, '.', '_' and '-'"},
+        {"{\"name\":\"a\",\"kind\":\"fpga\",\"parameters\":{" REST
+         "," PARAMETER("wake", "1", "ns") "}}",
+         "f: kind: missing or unknown; give dpu, sidecar or direct"},
         {HEAD REST "}}", "f: parameters.wake: missing; give the CPU of a wake-up of the client's "
                          "core, in ns"},
         {HEAD REST ",\"wake\":{\"value\":1,\"source\":\"s\"}}}",
