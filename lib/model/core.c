@@ -88,6 +88,7 @@ struct core_round core_round(struct core *core)
     core->waiting_bytes *= 1 - round.messages / core->waiting;
     double cpu_ns = settings->wake_ns + service_ns;
     round.end_ns = done_ns(core, round.begin_ns, cpu_ns);
+    round.done_ns = round.end_ns - (1 - settings->wake_before) * settings->wake_ns;
     core->free_ns = round.end_ns;
     core->earliest_ns = round.begin_ns;
     if (settings->holdoff_ns > 0)

@@ -13,7 +13,7 @@
  *
  *     core_offer(&core, now_ns, service_ns, bytes);             a message arrives
  *     while (core_due_ns(&core) <= now_ns) {                    due by a timer, or the next arrival
- *         struct core_round round = core_round(&core);          its messages are done at its end
+ *         struct core_round round = core_round(&core);          its messages are done at done_ns
  *
  * Offers and rounds come in the order of time; a message offered at the very time a round begins is
  * in it. O(1) an event. Plain memory, one thread.
@@ -26,6 +26,8 @@
 
 struct core_settings {
     double wake_ns;     /* CPU of a round, whatever it carries */
+    double wake_before; /* part of the wake-up before the messages are served, 0 to 1; the rest is
+                           going back to sleep, which nobody waits for */
     double holdoff_ns;  /* mean time from one round's begin to the next; 0: none */
     double eager_bytes; /* so many waiting end the hold-off; 0: only time does */
     double share;       /* of the core that we get, above 0, at most 1 */
@@ -50,6 +52,7 @@ struct core {
 
 struct core_round {
     double begin_ns, end_ns;
+    double done_ns; /* when its messages are served */
     unsigned messages;
 };
 

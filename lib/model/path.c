@@ -44,6 +44,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
     const double *value = profile->value;
     struct cost arm = path_arm_cost(profile), dma = path_dma_cost(profile);
     struct core_settings settings = {.wake_ns = value[PROFILE_WAKE_NS],
+                                     .wake_before = value[PROFILE_WAKE_BEFORE],
                                      .holdoff_ns = value[PROFILE_HOLDOFF_NS],
                                      .eager_bytes = value[PROFILE_EAGER_BYTES],
                                      .share = value[PROFILE_HOST_SHARE],
@@ -135,8 +136,15 @@ static void server_round(struct run *run)
     struct core_round round = core_round(&run->server);
 
     for (unsigned n = round.messages; n > 0; n--) {
-        ring_leaves(&run->under_way, round.end_ns);
-        complete(run, round.end_ns, queue_pop(&run->at_server));
+        ring_leaves(&run->under_way, round.done_ns);
+        complete(run, round.done_ns, queue_pop(&run->at_server));
+    }
+    /* Nothing else is under way: nobody holds a completion for company that does not come. */
+    if (run->has_coalescers && ring_unknown(&run->under_way) == 0) {
+        if (coalescer_due_ns(&run->there) < INFINITY)
+            deliver_there(run, round.done_ns);
+        if (coalescer_due_ns(&run->back) < INFINITY)
+            deliver_back(run, round.done_ns);
     }
 }
 
@@ -172,7 +180,7 @@ static void client_round(struct run *run)
     struct core_round round = core_round(&run->client);
 
     for (unsigned n = round.messages; n > 0; n--)
-        to_server(run, round.end_ns, queue_pop(&run->at_client));
+        to_server(run, round.done_ns, queue_pop(&run->at_client));
 }
 
 /* Runs all rounds that begin before now. */

@@ -14,6 +14,8 @@ const struct profile_row profile_rows[PROFILE_PARAMETERS] = {
     [PROFILE_LARGEST_BYTES] = {"largestCopy", "B", 0, 1 << 24, 0,
                                "larger messages are split into several copies; 0: none are", 1},
     [PROFILE_WAKE_NS] = {"wake", "ns", 0, 1e9, 0, "CPU of a wake-up of the client's core", 0},
+    [PROFILE_WAKE_BEFORE] = {"wakeBefore", "1", 0, 1, 1,
+                             "part of a wake-up that the messages wait for", 0},
     [PROFILE_HOLDOFF_NS] = {"holdoff", "ns", 0, 1e10, 0,
                             "mean time from one wake-up to the next at the earliest", 0},
     [PROFILE_EAGER_BYTES] = {"eager", "B", 0, 1e9, 0,

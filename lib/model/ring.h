@@ -42,6 +42,12 @@ bool ring_enter(struct ring *ring, double now_ns);
 /* The oldest entry whose leaving is not known yet leaves at that time, not before those ahead. */
 void ring_leaves(struct ring *ring, double leave_ns);
 
+/* How many are in it whose leaving is not known yet. */
+static inline size_t ring_unknown(const struct ring *ring)
+{
+    return ring->count - ring->known;
+}
+
 /* How many are in it now. */
 size_t ring_depth(struct ring *ring, double now_ns);
 

@@ -22,7 +22,7 @@ static unsigned offer(struct core *core, double now_ns, double service_ns)
 /* With no wake-up and one message a round it is a plain server. */
 Test(core, of_single_messages_is_a_station)
 {
-    struct core_settings settings = {.share = 1, .batch_max = 1};
+    struct core_settings settings = {.share = 1, .batch_max = 1, .wake_before = 1};
     struct core core;
     struct station station;
     struct random_stream stream;
@@ -58,6 +58,7 @@ Test(core, conserves_work_and_order)
     for (unsigned round = 0; round < 300; round++) {
         struct core_settings settings = {
             .wake_ns = (double)random_range(&stream, 0, 5000),
+            .wake_before = random_unit(&stream),
             .holdoff_ns = round % 3 ? (double)random_range(&stream, 0, 20000) : 0,
             .eager_bytes = round % 4 ? 0 : 700,
             .share = round % 2 ? 1 : 0.5 + 0.5 * random_unit(&stream),
@@ -75,6 +76,10 @@ Test(core, conserves_work_and_order)
                 cr_assert_eq(got.begin_ns, due_ns);
                 cr_assert_geq(got.begin_ns, last_end_ns, "one round after the other");
                 cr_assert_geq(got.end_ns, got.begin_ns + settings.wake_ns);
+                cr_assert_leq(got.done_ns, got.end_ns);
+                cr_assert_geq(got.done_ns, got.begin_ns);
+                cr_assert_float_eq(got.end_ns - got.done_ns,
+                                   (1 - settings.wake_before) * settings.wake_ns, 1e-3);
                 cr_assert(got.messages > 0);
                 cr_assert(settings.batch_max == 0 || got.messages <= settings.batch_max);
                 served += got.messages;

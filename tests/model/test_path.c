@@ -146,6 +146,13 @@ Test(path, unloaded_latency_is_the_sum_of_its_parts)
     double host_ns = 2 * 5000 + 100 * 1.7 + 2 * 0.6 * 1024;
     double dpu_ns = 2 * (500 + 2.5 * 1024) + 2 * 2000;
     cr_assert_float_eq(got.p50_us, (host_ns + dpu_ns + 20000) / 1e3, 0.1, "%g", got.p50_us);
+    /* A completion is not held when there is nothing to hold it for. */
+    profile.value[PROFILE_COALESCE_BYTES] = 65536;
+    path_simulate(&profile, &load, &got);
+    cr_assert_float_eq(got.p50_us, (host_ns + dpu_ns + 20000) / 1e3, 0.1, "%g", got.p50_us);
+    profile.value[PROFILE_WAKE_BEFORE] = 0.4;
+    path_simulate(&profile, &load, &got);
+    cr_assert_float_eq(got.p50_us, (host_ns - 6000 + dpu_ns + 20000) / 1e3, 0.1, "%g", got.p50_us);
     cr_assert_float_eq(got.p999_us, got.p50_us, 0.1);
 }
 
