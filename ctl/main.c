@@ -8,6 +8,9 @@
 #include "ctl/cluster/load.h"
 #include "ctl/cluster/verbs.h"
 #endif
+#ifdef DPUMESH_FIT
+#include "ctl/calibrate.h"
+#endif
 #if __has_include("ctl/load.h")
 #include "ctl/load.h"
 #endif
@@ -53,6 +56,9 @@ int main(int argc, char **argv)
 
 #ifdef DPUMESH_CLUSTER
     load_cluster_run = cluster_load;
+#endif
+#ifdef DPUMESH_FIT
+    calibrate_run = calibrate_fit;
 #endif
 
     cleanup_options struct options options = OPTIONS_INIT;

@@ -50,8 +50,9 @@ def test_an_image_adds_little_to_the_base(build, name):
     names = {m.name for layer in ours for m in layer if not m.isdir()}
     assert {m for m in names if m.startswith("usr/bin/")} == {f"usr/bin/{p}" for p in PROGRAMS[name]}
     assert "usr/share/doc/mubench-dpu/copyright" in names
-    # The dpumesh in it asks no cluster (docs/dependencies.md).
-    assert name != "agent" or not [m for m in names if "libcurl" in m or "libcrypto" in m]
+    # The dpumesh in it asks no cluster and fits no profile (docs/dependencies.md).
+    absent = ("libcurl", "libcrypto", "libnlopt", "libstdc++.so")
+    assert name != "agent" or not [m for m in names if any(library in m for library in absent)]
     # Neither what tells where it was built nor what only building needs.
     assert not [m for m in names if m.startswith(("etc/apt/", "var/lib/apt/lists/", "src/", "root/"))]
     assert not [m for m in names if m.endswith((".a", ".h", ".deb"))]
@@ -79,6 +80,14 @@ def test_its_programs_run(rootfs, scratch, name, program):
             done = container.run()
         assert done.returncode == 0, done.stderr
         assert program in done.stdout and done.stderr == ""
+
+
+def test_the_dpumesh_of_a_pod_refuses_to_calibrate(rootfs, scratch):
+    calibrate = ["/usr/bin/dpumesh", "calibrate", "--data", "mine.csv", "--config", "proxy"]
+    with Container(rootfs["agent"], calibrate, scratch) as container:
+        done = container.run()
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "dpumesh calibrate: this dpumesh was built without NLopt, which fits profiles\n"
 
 
 def test_an_agent_serves_as_the_operators_pod_has_it(build, rootfs, scratch):

@@ -7,21 +7,21 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
-HIDES_CK = """#!/bin/sh
-case " $* " in *" ck "*) exit 1 ;; esac
+HIDES = """#!/bin/sh
+case " $* " in *" {} "*) exit 1 ;; esac
 exec pkg-config "$@"
 """
 
 
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
-    """configure(BENCH) runs CMake on this tree, without tests, on a machine that has no libck."""
+    """configure(LIBRARY, BENCH) runs CMake on this tree, without tests, on a machine that has not this library."""
     pkg_config = tmp_path / "pkg-config"
-    pkg_config.write_text(HIDES_CK)
-    pkg_config.chmod(0o755)
     monkeypatch.setenv("PKG_CONFIG", str(pkg_config))
 
-    def run(bench):
+    def run(library, bench="OFF"):
+        pkg_config.write_text(HIDES.format(library))
+        pkg_config.chmod(0o755)
         command = ["cmake", "-G", "Ninja", "-S", TOP, "-B", tmp_path / "build",
                    "-DDPUMESH_TESTS=OFF", f"-DDPUMESH_BENCH={bench}"]  # fmt: skip
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -29,13 +29,34 @@ def configure(tmp_path, monkeypatch):
     return run
 
 
+def links(tmp_path, target):
+    """The libraries on the link line of a program, as Ninja has it."""
+    command = ["ninja", "-C", tmp_path / "build", "-t", "commands", "-s", target]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_libck_is_for_the_benchmarks_alone(configure):
-    done = configure("OFF")
+    done = configure("ck")
     assert done.returncode == 0, done.stderr
 
 
 def test_benchmarks_without_libck_are_refused_with_what_to_do(configure):
-    done = configure("ON")
+    done = configure("ck", bench="ON")
     assert done.returncode != 0
     said = " ".join(done.stderr.split())
     assert "install libck-dev, or build all but the benchmarks with -DDPUMESH_BENCH=OFF" in said
+
+
+def test_nlopt_is_for_the_fit_alone(configure, tmp_path):
+    """The images are built where it is not."""
+    done = configure("nlopt")
+    assert done.returncode == 0, done.stderr
+    assert "/libnlopt" not in links(tmp_path, "bin/dpumesh")
+
+
+def test_the_dpumesh_of_a_pod_links_neither_libcurl_nor_nlopt(configure, tmp_path):
+    done = configure("ck")
+    assert done.returncode == 0, done.stderr
+    whole, pod = links(tmp_path, "bin/dpumesh"), links(tmp_path, "pod/dpumesh")
+    for library in ("/libcurl", "/libnlopt"):
+        assert library in whole and library not in pod
