@@ -4,6 +4,7 @@
 
 #include "ctl/fit.h"
 #include "ctl/local/supervisor.h"
+#include "ctl/terminal.h"
 #include "ctl/verb.h"
 
 int (*calibrate_run)(const struct calibrate *calibrate);
@@ -56,7 +57,8 @@ static const struct option_example examples[] = {
 static const struct option_status statuses[] = {
     {STATUS_OK, "fitted"},
     {STATUS_FAILED, "the profile could not be written"},
-    {STATUS_USAGE, "usage, or bad measurements; each problem is one line on standard error"},
+    {STATUS_USAGE, "usage, bad measurements, or a dpumesh built without NLopt; each problem is one "
+                   "line on standard error"},
 };
 
 static int run(const struct option_command *command, int argc, char **argv)
@@ -67,8 +69,8 @@ static int run(const struct option_command *command, int argc, char **argv)
 
     int r = options_parse(command, argc, argv, &calibrate, &options, &err);
     if (r == 0 && !calibrate_run)
-        r = error_make(&err, EINVAL, "this dpumesh was built without NLopt, which fits profiles");
-    else if (r == 0 && (!calibrate.data || !calibrate.config))
+        return complain(STATUS_USAGE, "this dpumesh was built without NLopt, which fits profiles");
+    if (r == 0 && (!calibrate.data || !calibrate.config))
         r = error_make(&err, EINVAL, "no %s; add --data FILE.csv and --config NAME",
                        calibrate.data ? "configuration is named" : "measurements are given");
     if (r != 0)

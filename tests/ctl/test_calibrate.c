@@ -7,7 +7,8 @@
 
 TestSuite(ctl_calibrate, .timeout = 30);
 
-static char *arguments[] = {"calibrate", "--data", "/nowhere.csv", "--config", "proxy", NULL};
+static char verb[] = "calibrate", data[] = "--data=/nowhere.csv", config[] = "--config=proxy";
+static char *arguments[] = {verb, data, config, NULL};
 
 static struct calibrate seen;
 
@@ -20,16 +21,16 @@ static int remember(const struct calibrate *calibrate)
 Test(ctl_calibrate, is_refused_with_a_sentence_where_nothing_fits)
 {
     cr_redirect_stderr();
-    cr_assert_eq(verb_calibrate.run(&verb_calibrate, 5, arguments), 2);
+    cr_assert_eq(verb_calibrate.run(&verb_calibrate, 3, arguments), 2);
     fflush(stderr);
-    cr_assert_stderr_eq_str("dpumesh calibrate: this dpumesh was built without NLopt, which fits "
+    cr_assert_stderr_eq_str("dpumesh: this dpumesh was built without NLopt, which fits "
                             "profiles\n");
 }
 
 Test(ctl_calibrate, gives_its_options_to_what_fits_and_exits_with_its_status)
 {
     calibrate_run = remember;
-    cr_assert_eq(verb_calibrate.run(&verb_calibrate, 5, arguments), 7);
+    cr_assert_eq(verb_calibrate.run(&verb_calibrate, 3, arguments), 7);
     cr_assert_str_eq(seen.data, "/nowhere.csv");
     cr_assert_str_eq(seen.config, "proxy");
     cr_assert_null(seen.output);

@@ -87,7 +87,7 @@ def test_the_dpumesh_of_a_pod_refuses_to_calibrate(rootfs, scratch):
     with Container(rootfs["agent"], calibrate, scratch) as container:
         done = container.run()
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "dpumesh calibrate: this dpumesh was built without NLopt, which fits profiles\n"
+    assert done.stderr == "dpumesh: this dpumesh was built without NLopt, which fits profiles\n"
 
 
 def test_an_agent_serves_as_the_operators_pod_has_it(build, rootfs, scratch):
