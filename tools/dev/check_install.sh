@@ -83,7 +83,7 @@ if command -v kubectl > /dev/null; then
 fi
 
 # The agent's idle memory is a promise, and these libraries alone would break it; see docs/dependencies.md.
-for library in libmicrohttpd libgnutls libyaml libcurl; do
+for library in libmicrohttpd libgnutls libyaml libcurl libnlopt; do
   expect "dpumesh-agent does not need $library" does_not_need "$prefix/bin/dpumesh-agent" "$library"
 done
 
@@ -100,6 +100,14 @@ done
 
 for example in examples/*.yaml; do
   expect "dpumesh validate -f $example" "$prefix/bin/dpumesh" validate -f "$example"
+done
+
+# The profiles are compiled in, and lie there to be copied from: what is read must be what is known by name.
+for profile in profiles/*.json; do
+  name=$(basename "$profile" .json)
+  copy=$prefix/share/dpumesh/profiles/$name.json
+  expect "the profile $name is installed as it is in the tree" cmp "$profile" "$copy"
+  expect "dpumesh predict --profile, of the copy of $name" "$prefix/bin/dpumesh" predict --profile "$copy" --rate 1000 --sample 1000
 done
 
 printf '  %d passed, %d failed\n' "$passed" "$failed"
