@@ -20,7 +20,7 @@ static const struct {
 } columns[COLUMNS] = {
     [CONFIG] = {"config", false, 0, 0},
     [FRAME] = {"frame", false, 1, PROFILE_FRAME_MAX},
-    [OFFERED] = {"offered", false, 1e-3, 1e12},
+    [OFFERED] = {"offered", false, 1e-3, PROFILE_OFFERED_MAX},
     [ACHIEVED] = {"achieved", false, 1e-3, 1e12},
     [CLIENT] = {"client", false, 1e-9, 1e4},
     [SERVER] = {"server", false, 1e-9, 1e4},

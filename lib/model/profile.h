@@ -89,4 +89,7 @@ int profile_find(const char *name);
 /* Frames are 1 byte to this long. */
 #define PROFILE_FRAME_MAX (16.0 * 1024 * 1024)
 
+/* The most a measurement can have offered, messages a second. */
+#define PROFILE_OFFERED_MAX 1e12
+
 #endif

@@ -166,8 +166,15 @@ static void read_fitted(const json_t *list, const struct place *place, struct pr
             place_problem(&at, problems, "not a pair [frame in bytes, offered a second]");
             return;
         }
-        profile->fitted[profile->fitted_count++] =
-            (struct profile_fitted){json_number_value(frame), json_number_value(offered)};
+        struct profile_fitted row = {json_number_value(frame), json_number_value(offered)};
+        if (row.frame_bytes < 1 || row.frame_bytes > PROFILE_FRAME_MAX || row.offered_per_s < 0 ||
+            row.offered_per_s > PROFILE_OFFERED_MAX) {
+            place_problem(&at, problems, "[%g, %g] is outside of 1 to %g bytes, 0 to %g a second",
+                          row.frame_bytes, row.offered_per_s, PROFILE_FRAME_MAX,
+                          PROFILE_OFFERED_MAX);
+            return;
+        }
+        profile->fitted[profile->fitted_count++] = row;
     }
 }
 

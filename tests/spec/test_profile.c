@@ -114,6 +114,10 @@ Test(profile, bad_ones_are_refused)
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER(
              "segment", "9", "KiB") "," PARAMETER("largestCopy", "8", "KiB") "}}",
          "f: segment (9216 B) is larger than largestCopy (8192 B)"},
+        {HEAD REST "," PARAMETER("wake", "1", "ns") "},\"fitted\":[[64,5],[1e24,5]]}",
+         "f: fitted[1]: [1e+24, 5] is outside of 1 to 1.67772e+07 bytes, 0 to 1e+12 a second"},
+        {HEAD REST "," PARAMETER("wake", "1", "ns") "},\"fitted\":[[64,-1]]}",
+         "f: fitted[0]: [64, -1] is outside of 1 to 1.67772e+07 bytes, 0 to 1e+12 a second"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
