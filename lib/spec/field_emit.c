@@ -123,7 +123,9 @@ static json_t *emit_value(const struct field *field, const void *source)
         return json;
     case FIELD_RECORDS:
     case FIELD_STRINGS:
-        return emit_list(field, source);
+        /* Where an empty list would be refused, none was given. */
+        return load_size(source, field->other) == 0 && field->min > 0 ? NULL
+                                                                      : emit_list(field, source);
     case FIELD_MAP:
         return emit_record_map(field, source);
     case FIELD_STRING_MAP:

@@ -124,8 +124,17 @@ Test(dpuservice, every_field)
 /* With every default written out it is a DpuService again, and the same one. */
 Test(dpuservice, round_trip)
 {
-    static const char *const texts[] = {full, HEAD "metadata: {name: s0}\n"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char scaled[] = HEAD "metadata: {name: s0}\nspec:\n"
+                                      "  resources: {requests: {cpu: 1}}\n"
+                                      "  autoscaling: {maxReplicas: 5}\n";
+    static const char behaved[] =
+        HEAD "metadata: {name: s0}\nspec:\n"
+             "  autoscaling:\n"
+             "    maxReplicas: 5\n"
+             "    metrics: [{signal: inFlight, averageValue: 1500m}]\n"
+             "    behavior: {scaleUp: {tolerance: 0, selectPolicy: Min}}\n";
+    static const char *const texts[] = {full, HEAD "metadata: {name: s0}\n", scaled, behaved};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         cleanup_dpuservice struct dpuservice *service = parse(texts[i]);
         json_auto_t *emitted = dpuservice_emit(service);
         struct document document = {.file = service->file, .root = emitted};

@@ -37,7 +37,7 @@ declare -A sets=(
   [lint]="clang-format-16 clang-tidy-16 shellcheck python3"
   [test]="clang-16 libclang-rt-16-dev libcriterion-dev python3-pytest python3-pytest-timeout
     python3-pytest-xdist python3-yaml python3-prometheus-client prometheus netcat-openbsd strace
-    mandoc procps curl zsh fish"
+    mandoc procps curl locales zsh fish"
   [bench]="nginx-light wrk python3 procps"
   [kube]="openssl python3-pytest python3-pytest-timeout python3-yaml curl"
   [images]="buildah debootstrap runc python3-pytest python3-pytest-timeout"
