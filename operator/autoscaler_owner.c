@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "operator/autoscaler_private.h"
 #include "operator/child.h"
+#include "operator/trim_private.h"
 
 /* For how many looks what was found out may be used: half a minute by default. */
 enum { OWNER_LOOKS = 6 };
@@ -28,12 +29,6 @@ enum { RIVAL_TIMES = 3, RIVAL_LOOKS = 60 };
 /* Kubernetes' own, whose HPAs are listed. */
 #define HPA_MANAGER "kube-controller-manager"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 /* ---- HorizontalPodAutoscalers ---- */
 
 /* Whether it is a child of a DpuService: that is the one of engine hpa, about to go. */
@@ -42,7 +37,7 @@ static bool is_child(const json_t *hpa)
     size_t i;
     const json_t *owner;
     json_array_foreach(json_object_get(json_object_get(hpa, "metadata"), "ownerReferences"), i,
-                       owner) if (strcmp(text_of(owner, "kind"), DPUSERVICE_KIND) == 0 &&
+                       owner) if (strcmp(trim_text(owner, "kind"), DPUSERVICE_KIND) == 0 &&
                                   json_is_true(json_object_get(owner, "controller"))) return true;
     return false;
 }
@@ -51,7 +46,8 @@ static int note_hpa(void *context, json_t *object)
 {
     json_t *targets = context;
     const json_t *target = json_object_get(json_object_get(object, "spec"), "scaleTargetRef");
-    cleanup_free char *key = xasprintf("%s/%s", text_of(target, "kind"), text_of(target, "name"));
+    cleanup_free char *key =
+        xasprintf("%s/%s", trim_text(target, "kind"), trim_text(target, "name"));
     if (!is_child(object))
         json_object_set(targets, key, json_object_get(json_object_get(object, "metadata"), "name"));
     return 0;
@@ -130,9 +126,9 @@ static const char *manager_of(const json_t *object)
                        entry)
     {
         const json_t *spec = json_object_get(json_object_get(entry, "fieldsV1"), "f:spec");
-        const char *manager = text_of(entry, "manager");
-        bool scales = strcmp(text_of(entry, "subresource"), "scale") == 0;
-        bool applies = strcmp(text_of(entry, "operation"), "Apply") == 0;
+        const char *manager = trim_text(entry, "manager");
+        bool scales = strcmp(trim_text(entry, "subresource"), "scale") == 0;
+        bool applies = strcmp(trim_text(entry, "operation"), "Apply") == 0;
         if (json_object_get(spec, "f:replicas") && (scales || applies) &&
             strncmp(manager, "kubectl", 7) != 0 && strcmp(manager, HPA_MANAGER) != 0 &&
             strcmp(manager, AUTOSCALER_MANAGER) != 0 && strcmp(manager, OPERATOR_MANAGER) != 0)

@@ -1,4 +1,4 @@
-/* What the transforms share; private to trim*.c. */
+/* What the transforms share, and others that read objects as the API server sends them. */
 #ifndef DPUMESH_OPERATOR_TRIM_PRIVATE_H
 #define DPUMESH_OPERATOR_TRIM_PRIVATE_H
 
