@@ -187,6 +187,11 @@ static const struct field agent_config_fields[] = {
      FIELD_AT(struct agent_config, egress),
      .record = &egress_record,
      .help = "Calls to other services."},
+    {.name = "datapath",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct agent_config, datapath),
+     .record = &datapath_settings_record,
+     .help = "What a message goes through between the network and the application."},
     {.name = "queues",
      .type = FIELD_RECORD,
      FIELD_AT(struct agent_config, queues),
@@ -240,6 +245,9 @@ int agent_config_parse(const char *text, size_t length, const char *origin,
     if (ret < 0)
         return ret;
     record_parse(&agent_config_record, object, config, &root, problems);
+    struct place datapath = PLACE_KEY(&root, "datapath");
+    if (problems->count == before)
+        datapath_resolve(&config->datapath, &datapath, problems);
     if (problems->count > before)
         return -EINVAL;
     if (!config->replica)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "doc/problem.h"
+#include "spec/datapath.h"
 #include "spec/settings.h"
 
 #define AGENT_CONFIG_API_VERSION "dpumesh.io/agent/v1alpha1"
@@ -43,6 +44,7 @@ struct agent_config {
     struct queue_settings queues;
     struct workload_settings workload;
     struct egress_settings egress;
+    struct datapath_settings datapath;
 
     bool peers_known; /* false: no peers in the document, any name is taken for a service */
     size_t peer_count;

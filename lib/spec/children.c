@@ -36,6 +36,10 @@ json_t *spec_agent_config(const struct dpuservice *service)
     char zone[] = "default", bridge[] = "0.0.0.0:5005", http[] = "0.0.0.0:8080";
     char *bridges[] = {bridge}, *https[] = {http};
     _Static_assert(CHILD_BRIDGE_PORT == 5005 && CHILD_HTTP_PORT == 8080, "as in the addresses");
+    const struct datapath_choice *datapath = &service->datapath;
+    json_auto_t *profile = datapath->own       ? json_incref(datapath->own)
+                           : datapath->profile ? json_string(datapath->profile)
+                                               : NULL;
     /* Borrows from service for as long as it takes to print it. */
     struct agent_config config = {
         .service = service->name,
@@ -45,6 +49,7 @@ json_t *spec_agent_config(const struct dpuservice *service)
         .queues = service->queues,
         .workload = service->workload,
         .egress = service->egress,
+        .datapath = {.mode = service->datapath.mode, .source = profile},
         .log = service->log,
     };
 

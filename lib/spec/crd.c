@@ -138,7 +138,7 @@ static json_t *columns(void)
 {
     return json_pack(
         "[o, o, o, o, o, o, o, o]",
-        column("Mode", "string", ".spec.egress.mode", "What becomes of calls.", false),
+        column("Mode", "string", ".spec.datapath.mode", "The data path.", false),
         column("Ready", "string", ".status.ready", "Ready replicas of those wanted.", false),
         column("Desired", "integer", ".spec.replicas", "Replicas that are asked for.", false),
         column("Endpoint", "string", ".status.endpoint", "Where clients reach it.", false),
@@ -154,8 +154,9 @@ static json_t *version(void)
     json_t *subresources = json_pack("{s:{}, s:{s:s, s:s, s:s}}", "status", "scale",
                                      "specReplicasPath", ".spec.replicas", "statusReplicasPath",
                                      ".status.replicas", "labelSelectorPath", ".status.selector");
-    json_t *fields = json_pack("[{s:s}, {s:s}, {s:s}]", "jsonPath", ".spec.service.type",
-                               "jsonPath", ".spec.egress.mode", "jsonPath", ".spec.image");
+    json_t *fields = json_pack("[{s:s}, {s:s}, {s:s}, {s:s}]", "jsonPath", ".spec.service.type",
+                               "jsonPath", ".spec.datapath.mode", "jsonPath", ".spec.egress.mode",
+                               "jsonPath", ".spec.image");
 
     return json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:{s:o}}", "name", "v1alpha1", "served", 1,
                      "storage", 1, "subresources", subresources, "selectableFields", fields,

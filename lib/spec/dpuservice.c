@@ -216,15 +216,39 @@ static const struct record workload_record = {FIELDS(workload_fields), CHECKS(wo
 
 static const char *const pull_policies[] = {"Always", "IfNotPresent", "Never", NULL};
 
+static void check_datapath(const void *record, json_t *object, const struct place *place,
+                           struct problems *problems)
+{
+    (void)object;
+    datapath_check_choice(&((const struct dpuservice *)record)->datapath, place, problems);
+}
+
+static void finish_datapath(void *record, json_t *object)
+{
+    (void)object;
+    datapath_finish_choice(&((struct dpuservice *)record)->datapath);
+}
+
 static const struct field datapath_fields[] = {
+    DATAPATH_CHOICE_FIELDS(struct dpuservice, datapath),
     {.name = "queues",
      .type = FIELD_RECORD,
      FIELD_AT(struct dpuservice, queues),
      .record = &queues_record,
      .help = "The queues between the DPU side and the application."},
 };
-static const struct record datapath_record = {FIELDS(datapath_fields),
-                                              .size = sizeof(struct dpuservice)};
+static const struct record_check datapath_checks[] = {
+    {.run = check_datapath,
+     .reads = {"mode", "profile"},
+     .rule = datapath_rule,
+     .at = ".profile",
+     .sentence = "it is a profile of another kind than the mode; name one of its kind, or change "
+                 "the mode",
+     .says = datapath_rule_says},
+};
+static const struct record datapath_record = {FIELDS(datapath_fields), CHECKS(datapath_checks),
+                                              .size = sizeof(struct dpuservice),
+                                              .finish = finish_datapath};
 
 static const struct field spec_fields[] = {
     {.name = "replicas",
@@ -414,6 +438,7 @@ void dpuservice_free(struct dpuservice *service)
     if (!service)
         return;
     record_free(&dpuservice_record, service);
+    json_decref(service->datapath.own);
     free(service->file);
     json_decref(service->lines);
     free(service);

@@ -15,6 +15,7 @@
 
 #include "doc/document.h"
 #include "doc/problem.h"
+#include "spec/datapath.h"
 #include "spec/settings.h"
 
 #define DPUSERVICE_API_VERSION "dpumesh.io/v1alpha1"
@@ -120,6 +121,7 @@ struct dpuservice {
     char *request_method; /* muBench's: rest */
     unsigned workers;     /* muBench's processes; workers * workload.threads compute at once */
     struct workload_settings workload;
+    struct datapath_choice datapath;
     struct queue_settings queues;
     struct limit_settings limits;
     struct egress_settings egress;

@@ -86,7 +86,7 @@ static void put_type(const struct field *field, struct buffer *out)
         buffer_printf(out, "whole number, %s, or a percentage", field_bounds(field, bounds));
         break;
     case FIELD_JSON:
-        buffer_puts(out, "anything");
+        buffer_puts(out, field->pattern ? field->pattern->says : "anything");
         break;
     case FIELD_OBJECT:
         buffer_puts(out, "object, as in a pod");

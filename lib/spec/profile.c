@@ -178,13 +178,12 @@ static void read_fitted(const json_t *list, const struct place *place, struct pr
     }
 }
 
-static void read_root(json_t *root, const struct source *source, struct problems *problems,
+static void read_root(json_t *root, const struct place *top, struct problems *problems,
                       struct profile *profile)
 {
-    struct place top = PLACE_ROOT(source);
-    struct place name_at = PLACE_KEY(&top, "name"), kind_at = PLACE_KEY(&top, "kind");
-    struct place parameters_at = PLACE_KEY(&top, "parameters");
-    struct place fitted_at = PLACE_KEY(&top, "fitted");
+    struct place name_at = PLACE_KEY(top, "name"), kind_at = PLACE_KEY(top, "kind");
+    struct place parameters_at = PLACE_KEY(top, "parameters");
+    struct place fitted_at = PLACE_KEY(top, "fitted");
     const char *name = json_string_value(json_object_get(root, "name"));
     json_t *parameters = json_object_get(root, "parameters");
     int kind = kind_of(json_string_value(json_object_get(root, "kind")));
@@ -196,7 +195,7 @@ static void read_root(json_t *root, const struct source *source, struct problems
                                     strcmp(key, "description") != 0 &&
                                     strcmp(key, "parameters") != 0 && strcmp(key, "fitted") != 0)
     {
-        struct place at = PLACE_KEY(&top, key);
+        struct place at = PLACE_KEY(top, key);
         place_problem(&at, problems,
                       "unknown; a profile has name, kind, description, parameters and fitted");
     }
@@ -223,56 +222,63 @@ static void read_root(json_t *root, const struct source *source, struct problems
                 &parameters_at, problems);
 }
 
-int profile_check(const struct profile *profile, const char *file, struct problems *problems)
+int profile_check(const struct profile *profile, const struct place *place,
+                  struct problems *problems)
 {
     const double *value = profile->value;
     size_t before = problems->count;
     bool dpu = profile->kind == PROFILE_DPU;
 
     if (dpu && value[PROFILE_ARM_WORKERS] == 0)
-        problem_add(problems, "%s: kind dpu needs armWorkers of at least 1", file);
+        place_problem(place, problems, "kind dpu needs armWorkers of at least 1");
     if (!dpu && (value[PROFILE_ARM_WORKERS] > 0 || value[PROFILE_DMA_UNITS] > 0))
-        problem_add(problems, "%s: armWorkers and dmaUnits belong to kind dpu, and this is %s",
-                    file, profile_kinds[profile->kind]);
+        place_problem(place, problems, "armWorkers and dmaUnits belong to kind dpu, and this is %s",
+                      profile_kinds[profile->kind]);
     if (value[PROFILE_DMA_COPY_NS] > 0 && value[PROFILE_DMA_UNITS] == 0)
-        problem_add(problems, "%s: dmaCopy is given without dmaUnits to do the copies", file);
+        place_problem(place, problems, "dmaCopy is given without dmaUnits to do the copies");
     if (value[PROFILE_COALESCE_BYTES] > 0 && value[PROFILE_KEEP_ALIVE_NS] == 0)
-        problem_add(problems, "%s: coalesce without keepAlive would hold the last message for ever",
-                    file);
+        place_problem(place, problems,
+                      "coalesce without keepAlive would hold the last message for ever");
     if (value[PROFILE_LARGEST_BYTES] > 0 &&
         value[PROFILE_SEGMENT_BYTES] > value[PROFILE_LARGEST_BYTES])
-        problem_add(problems, "%s: segment (%g B) is larger than largestCopy (%g B)", file,
-                    value[PROFILE_SEGMENT_BYTES], value[PROFILE_LARGEST_BYTES]);
+        place_problem(place, problems, "segment (%g B) is larger than largestCopy (%g B)",
+                      value[PROFILE_SEGMENT_BYTES], value[PROFILE_LARGEST_BYTES]);
     if (value[PROFILE_STALL_NS] > 0 && value[PROFILE_HOST_SHARE] == 1)
-        problem_add(problems, "%s: stall is given, but hostShare 1 leaves no time for it", file);
+        place_problem(place, problems, "stall is given, but hostShare 1 leaves no time for it");
     return problems->count > before ? -EINVAL : 0;
+}
+
+int profile_read(json_t *object, const struct place *place, struct profile *ret,
+                 struct problems *problems)
+{
+    struct profile profile = {.kind = PROFILE_DIRECT};
+    size_t before = problems->count;
+
+    if (!json_is_object(object)) {
+        place_problem(place, problems,
+                      "not an object; give a profile with name, kind and parameters");
+        return -EINVAL;
+    }
+    for (int i = 0; i < PROFILE_PARAMETERS; i++)
+        profile.value[i] = profile_rows[i].fallback;
+    read_root(object, place, problems, &profile);
+    if (problems->count > before)
+        return -EINVAL;
+    int r = profile_check(&profile, place, problems);
+    if (r == 0)
+        *ret = profile;
+    return r;
 }
 
 int profile_parse(const char *bytes, size_t length, const char *file, struct profile *ret,
                   struct problems *problems)
 {
-    struct profile profile = {.kind = PROFILE_DIRECT};
     struct source source = {.file = file};
+    struct place top = PLACE_ROOT(&source);
     json_auto_t *root = NULL;
-    size_t before = problems->count;
 
     int r = document_parse_json(bytes, length, file, &root, problems);
-    if (r < 0)
-        return r;
-    if (!json_is_object(root)) {
-        problem_add(problems, "%s: not an object; give a profile with name, kind and parameters",
-                    file);
-        return -EINVAL;
-    }
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        profile.value[i] = profile_rows[i].fallback;
-    read_root(root, &source, problems, &profile);
-    if (problems->count > before)
-        return -EINVAL;
-    r = profile_check(&profile, file, problems);
-    if (r == 0)
-        *ret = profile;
-    return r;
+    return r < 0 ? r : profile_read(root, &top, ret, problems);
 }
 
 int profile_load(const char *name_or_path, struct profile *ret, struct problems *problems)

@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "doc/place.h"
 #include "doc/problem.h"
 #include "model/profile.h"
 
@@ -40,8 +41,13 @@ int profile_load(const char *name_or_path, struct profile *ret, struct problems 
 int profile_parse(const char *bytes, size_t length, const char *file, struct profile *ret,
                   struct problems *problems);
 
-/* Looks for values that contradict each other; 0, or -EINVAL and sentences. file: for messages. */
-int profile_check(const struct profile *profile, const char *file, struct problems *problems);
+/* The same from JSON that is already read. place: the profile's, in whatever document holds it. */
+int profile_read(json_t *object, const struct place *place, struct profile *ret,
+                 struct problems *problems);
+
+/* Looks for values that contradict each other; 0, or -EINVAL and sentences at place. */
+int profile_check(const struct profile *profile, const struct place *place,
+                  struct problems *problems);
 
 /*
  * The profile as JSON, owned by the caller; parameters at their defaults that were not fitted are

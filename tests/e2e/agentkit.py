@@ -73,6 +73,7 @@ def configuration(**parts):
         "replica": "s0-0",
         "listen": {"bridge": ["127.0.0.1:0"], "http": ["127.0.0.1:0"]},
         "egress": {"latency": {"distribution": "constant", "value": "0s"}},
+        "datapath": {"mode": "direct"},
         # Only with sockets of its own does an agent serve on for a while after SIGTERM.
         "limits": {"shutdownDelay": "0s"},
     }

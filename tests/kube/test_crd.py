@@ -144,7 +144,7 @@ def test_columns_and_scale(cluster, crd, namespace):
 
     head, row = cluster.kubectl("get", "-n", namespace, "dpu").splitlines()
     assert head.split() == ["NAME", "MODE", "READY", "DESIRED", "ENDPOINT", "AGE"]
-    assert row.split()[:5] == ["s0", "simulate", "2/3", "3", "s0:5005"]
+    assert row.split()[:5] == ["s0", "dpu", "2/3", "3", "s0:5005"]
     head, row = cluster.kubectl("get", "-n", namespace, "dpu", "-o", "wide").splitlines()
     assert head.split()[6:] == ["LATENCY", "AUTOSCALER", "IMAGE"]
     assert " exponential, mean 8ms " in row and row.endswith("mubench-dpu-agent:latest")

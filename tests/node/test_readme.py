@@ -43,7 +43,7 @@ def test_the_readme_works_the_first_time(node, installation, tmp_path):
     finally:
         node.run_kubectl("delete", "dpu", "--all", "--timeout=60s", timeout=70)
     table = next(text for line, text in said.items() if line == "kubectl get dpu")
-    assert re.search(r"^s0 +simulate +1/1 +1 +s0\.default\.svc:5005,NODE:30005 ", table, re.M), table
+    assert re.search(r"^s0 +dpu +1/1 +1 +s0\.default\.svc:5005,NODE:30005 ", table, re.M), table
     loads = [text for line, text in said.items() if line.startswith("dpumesh load")]
     assert len(loads) == 2 and all("answered" in text for text in loads)
     assert said["kubectl scale dpu/s0 --replicas=3"].endswith("scaled\n")

@@ -267,6 +267,8 @@ Test(agent_config, reload)
         {"\"queues\": {\"poll\": \"0s\"}", NULL},
         {"\"log\": {\"level\": \"debug\"}", NULL},
         {"\"zone\": \"rome\"", NULL},
+        {"\"datapath\": {\"mode\": \"direct\"}", NULL},
+        {"\"datapath\": {\"profile\": \"ideal\"}", NULL},
         {"\"listen\": {\"bridge\": [\"0.0.0.0:5006\"]}",
          "listen.bridge: can't change from [\"0.0.0.0:5005\"] to [\"0.0.0.0:5006\"] under a "
          "running "

@@ -285,8 +285,8 @@ static const struct bad bad_specs[] = {
      "app.yaml:7: s0: spec.datapath.queues.egressCompletion: 131072 is above 65536; give 16 to "
      "65536"},
     {"  datapath:\n"
-     "    mode: dpu\n",
-     "app.yaml:7: s0: spec.datapath.mode: unknown field; known are queues"},
+     "    dma: {}\n",
+     "app.yaml:7: s0: spec.datapath.dma: unknown field; known are mode, profile, queues"},
     {"  limits:\n"
      "    frameBytes: 1Mb\n",
      "app.yaml:7: s0: spec.limits.frameBytes: \"1Mb\" is not a quantity; write a number and an "

@@ -63,6 +63,9 @@ Test(crd, what_a_row_says)
                    "with another distribution it would be one too many");
     expect(property(property(property(spec, "datapath"), "queues"), "ingressSubmission"), "enum",
            "[16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536]");
+    expect(property(property(spec, "datapath"), "mode"), "enum",
+           "[\"direct\", \"sidecar\", \"dpu\"]");
+    expect(property(spec, "datapath"), "default", "{\"mode\": \"dpu\"}");
     expect(property(property(spec, "limits"), "frameBytes"), "x-kubernetes-int-or-string", "true");
     expect(property(spec, "autoscaling"), "required", "[\"maxReplicas\"]");
     cr_assert_null(json_object_get(property(spec, "autoscaling"), "default"));

@@ -38,56 +38,58 @@ Test(dpuservice, defaults)
     cr_assert_str_eq(s->workload.path, "/api/v1");
     cr_assert_eq(s->workload.threads, 4);
     cr_assert_eq(s->workload.internal.kind, INTERNAL_NONE);
+    cr_assert_eq(s->datapath.mode, DATAPATH_DPU);
+    cr_assert_str_eq(s->datapath.profile, "bluefield3-native");
     cr_assert_eq(s->egress.latency.value_ns, 50 * NS_PER_MS);
     cr_assert_str_eq(s->log.level, "info");
     cr_assert_str_eq(s->file, "app.yaml");
     cr_assert_eq(s->line, 1);
 }
 
-static const char full[] =
-    HEAD "metadata:\n"
-         "  name: s0\n"
-         "  namespace: mubench-dpu\n"
-         "  labels: {app.kubernetes.io/part-of: shop, tier: ''}\n"
-         "  annotations: {note: 'any text, at all'}\n"
-         "  uid: 5cd4\n"
-         "  resourceVersion: '17'\n"
-         "  managedFields: [{manager: kubectl}]\n"
-         "spec:\n"
-         "  replicas: 3\n"
-         "  image: registry.example:5000/a/b@sha256:00\n"
-         "  imagePullPolicy: Never\n"
-         "  resources:\n"
-         "    requests: {cpu: '0.1', memory: 32Mi}\n"
-         "    limits: {cpu: 100m, memory: 1Gi}\n"
-         "  service:\n"
-         "    type: LoadBalancer\n"
-         "    ports: {bridge: 15005, http: 80}\n"
-         "    nodePorts: {bridge: 30005}\n"
-         "  workload:\n"
-         "    path: /x\n"
-         "    workers: 2\n"
-         "    threads: 8\n"
-         "    internalService:\n"
-         "      loader:\n"
-         "        cpuStress: {run: true, rangeComplexity: [5, 9], threadPoolSize: 3, trials: 4}\n"
-         "        memoryStress: {run: false, memorySize: 10000}\n"
-         "        diskStress: {run: false}\n"
-         "        sleepStress: {sleepTime: 2ms}\n"
-         "        meanResponseSize: 1.5\n"
-         "    externalServices:\n"
-         "    - seqLen: 1\n"
-         "      services: [s1, s2, s1__2]\n"
-         "      probabilities: {s2: 0.5}\n"
-         "  datapath: {queues: {egressCompletion: 65536, poll: 1us}}\n"
-         "  egress:\n"
-         "    mode: simulate\n"
-         "    latency: {distribution: exponential, mean: 1.5ms, seed: 9}\n"
-         "    workers: 7\n"
-         "    timeout: 1m\n"
-         "  limits: {frameBytes: 1024, drainTimeout: 90s}\n"
-         "  log: {format: json}\n"
-         "status: {replicas: 3}\n";
+static const char full[] = HEAD
+    "metadata:\n"
+    "  name: s0\n"
+    "  namespace: mubench-dpu\n"
+    "  labels: {app.kubernetes.io/part-of: shop, tier: ''}\n"
+    "  annotations: {note: 'any text, at all'}\n"
+    "  uid: 5cd4\n"
+    "  resourceVersion: '17'\n"
+    "  managedFields: [{manager: kubectl}]\n"
+    "spec:\n"
+    "  replicas: 3\n"
+    "  image: registry.example:5000/a/b@sha256:00\n"
+    "  imagePullPolicy: Never\n"
+    "  resources:\n"
+    "    requests: {cpu: '0.1', memory: 32Mi}\n"
+    "    limits: {cpu: 100m, memory: 1Gi}\n"
+    "  service:\n"
+    "    type: LoadBalancer\n"
+    "    ports: {bridge: 15005, http: 80}\n"
+    "    nodePorts: {bridge: 30005}\n"
+    "  workload:\n"
+    "    path: /x\n"
+    "    workers: 2\n"
+    "    threads: 8\n"
+    "    internalService:\n"
+    "      loader:\n"
+    "        cpuStress: {run: true, rangeComplexity: [5, 9], threadPoolSize: 3, trials: 4}\n"
+    "        memoryStress: {run: false, memorySize: 10000}\n"
+    "        diskStress: {run: false}\n"
+    "        sleepStress: {sleepTime: 2ms}\n"
+    "        meanResponseSize: 1.5\n"
+    "    externalServices:\n"
+    "    - seqLen: 1\n"
+    "      services: [s1, s2, s1__2]\n"
+    "      probabilities: {s2: 0.5}\n"
+    "  datapath: {mode: sidecar, profile: mine, queues: {egressCompletion: 65536, poll: 1us}}\n"
+    "  egress:\n"
+    "    mode: simulate\n"
+    "    latency: {distribution: exponential, mean: 1.5ms, seed: 9}\n"
+    "    workers: 7\n"
+    "    timeout: 1m\n"
+    "  limits: {frameBytes: 1024, drainTimeout: 90s}\n"
+    "  log: {format: json}\n"
+    "status: {replicas: 3}\n";
 
 Test(dpuservice, every_field)
 {
@@ -114,6 +116,8 @@ Test(dpuservice, every_field)
     cr_assert_eq(s->workload.groups[0].call_count, 3);
     cr_assert_str_eq(s->workload.groups[0].calls[2].service, "s1");
     cr_assert_eq(s->workload.groups[0].calls[1].probability, 0.5);
+    cr_assert_eq(s->datapath.mode, DATAPATH_SIDECAR);
+    cr_assert_str_eq(s->datapath.profile, "mine");
     cr_assert_eq(s->queues.egress_cq, 65536);
     cr_assert_eq(s->egress.latency.kind, DISTRIBUTION_EXPONENTIAL);
     cr_assert_eq(s->egress.latency.value_ns, 1500 * NS_PER_US);
