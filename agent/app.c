@@ -102,6 +102,7 @@ bool app_work(struct app *app)
     struct agent *agent = app->agent;
     app->now_ns = clock_monotonic_ns();
     take_config(app);
+    hostwork_settle(&app->hostwork, &app->config->config->datapath);
     arena_collect(&agent->reverse);
     bool any = drain_egress(app);
     any |= drain_ingress(app);
@@ -200,6 +201,7 @@ int app_start(struct agent *agent, bool own_thread, struct app **ret_app, struct
     struct agent_config *config = agent->running->config;
     struct app *app = xcalloc(1, sizeof *app);
     app->agent = agent;
+    app->hostwork.agent = agent;
     app->answered_first = app->answered_last = POOL_NONE;
     app->source_limit = config->limits.sources + 1;
     app->series = xcalloc((size_t)2 * app->source_limit, sizeof *app->series);
@@ -242,7 +244,7 @@ void app_stop(struct app *app)
     workers_stop(&app->workers);
     config_ref_drop(app->config);
     pool_destroy(&app->requests);
-    free(app->blocked.tags);
+    tag_fifo_free(&app->blocked);
     free(app->series);
     free(app);
 }

@@ -6,7 +6,9 @@
 
 #include "agent/agent.h"
 #include "agent/app.h"
+#include "agent/hostwork.h"
 #include "agent/plan.h"
+#include "agent/tag_fifo.h"
 #include "agent/wheel.h"
 #include "agent/workers.h"
 
@@ -37,12 +39,6 @@ struct app_request {
     };
 };
 
-/* Tags whose next call waits for room in the egress SQ, first come first served. */
-struct tag_fifo {
-    uint32_t *tags;
-    uint32_t capacity, first, count;
-};
-
 struct app {
     struct agent *agent;
     struct config_ref *config;
@@ -51,7 +47,8 @@ struct app {
     struct pool requests;
     struct wheel sleeping;
     struct workers workers;
-    struct tag_fifo blocked;
+    struct hostwork hostwork;
+    struct tag_fifo blocked;                /* whose next call waits for room in the egress SQ */
     uint32_t answered_first, answered_last; /* requests, linked by node.next */
     struct random_stream random;
     uint64_t now_ns;

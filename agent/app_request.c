@@ -49,6 +49,8 @@ static bool complete(struct app *app, uint32_t index)
     d->tag = r->exchange;
     d->status = (uint16_t)reject_status(r->reason);
     d->flags = (uint16_t)(r->reason | (r->json ? DESCRIPTOR_JSON : 0));
+    hostwork_message(&app->hostwork, &app->config->config->datapath, POD_OUT,
+                     d->offset == ARENA_NONE ? 0 : d->length, false);
     ring_submit(&app->agent->ingress_cq, d);
     metric_add(app->agent->metrics.queue_submitted[QUEUE_INGRESS_CQ], 1);
     config_ref_drop(r->config);
@@ -169,6 +171,7 @@ static void submit_call(struct app *app, struct descriptor *d, uint32_t tag)
                                        : ARENA_NONE;
     d->body_length = call->body_length;
     d->stamp_us = (uint32_t)(app->now_ns / NS_PER_US);
+    hostwork_message(&app->hostwork, &app->config->config->datapath, POD_OUT, d->length, false);
     ring_submit(&app->agent->egress_sq, d);
     metric_add(app->agent->metrics.queue_submitted[QUEUE_EGRESS_SQ], 1);
 }
@@ -204,19 +207,6 @@ static bool has_call(struct app *app, struct app_request *r, uint32_t group)
     return false;
 }
 
-static void fifo_push(struct tag_fifo *fifo, uint32_t tag)
-{
-    if (fifo->count == fifo->capacity) {
-        uint32_t capacity = fifo->capacity ? 2 * fifo->capacity : 64;
-        uint32_t *tags = xreallocarray(NULL, capacity, sizeof *tags);
-        for (uint32_t i = 0; i < fifo->count; i++)
-            tags[i] = fifo->tags[(fifo->first + i) % fifo->capacity];
-        free(fifo->tags);
-        *fifo = (struct tag_fifo){tags, capacity, 0, fifo->count};
-    }
-    fifo->tags[(fifo->first + fifo->count++) % fifo->capacity] = tag;
-}
-
 /* Makes the group's next call, or ends the group. */
 static void step(struct app *app, uint32_t index, uint32_t group)
 {
@@ -231,7 +221,7 @@ static void step(struct app *app, uint32_t index, uint32_t group)
         return;
     }
     metric_add(app->agent->metrics.queue_full[QUEUE_EGRESS_SQ], 1);
-    fifo_push(&app->blocked, tag);
+    tag_fifo_push(&app->blocked, tag);
 }
 
 static void begin_calls(struct app *app, uint32_t index)
@@ -326,6 +316,8 @@ void app_call_done(struct app *app, const struct descriptor *completion)
 {
     uint32_t index = completion->tag & TAG_REQUEST_MASK;
     struct app_request *r = request_at(app, index);
+    hostwork_message(&app->hostwork, &app->config->config->datapath, POD_IN, completion->length,
+                     completion->flags & DESCRIPTOR_WAKE);
     if (completion->status == 200) {
         step(app, index, completion->tag >> TAG_REQUEST_BITS);
         return;
@@ -394,6 +386,8 @@ static bool admit(struct app *app, uint32_t index)
 
 void app_begin(struct app *app, const struct descriptor *submission)
 {
+    hostwork_message(&app->hostwork, &app->config->config->datapath, POD_IN, submission->length,
+                     submission->flags & DESCRIPTOR_WAKE);
     /* As many as exchanges, so there always is one. */
     uint32_t index = pool_take(&app->requests);
     struct app_request *r = request_at(app, index);
@@ -419,9 +413,8 @@ bool app_retry(struct app *app)
     struct tag_fifo *blocked = &app->blocked;
     struct descriptor *d;
     while (blocked->count && (d = ring_slot(&app->agent->egress_sq))) {
-        submit_call(app, d, blocked->tags[blocked->first]);
-        blocked->first = (blocked->first + 1) % blocked->capacity;
-        blocked->count--;
+        submit_call(app, d, tag_fifo_head(blocked));
+        tag_fifo_pop(blocked);
         any = true;
     }
     return any;

@@ -225,6 +225,8 @@ bool connection_throttled(struct io *io)
 {
     /* Back-pressure comes before 503: that is for a client whose one burst is more than fits. */
     struct agent *agent = io->agent;
+    if (crossing_nearly_full(io))
+        return true;
     if (!nearly_full(&agent->ingress_sq))
         return false;
     if (!agent->guest)

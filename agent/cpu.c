@@ -53,6 +53,22 @@ static void raise_to(uint64_t *shown, uint64_t ns)
         *shown = ns;
 }
 
+/* What the I/O thread used goes to what it plays. */
+static void show_io(struct cpu_account *account, uint64_t ns)
+{
+    account->shown_ns[account->io_on_host ? CPU_IO_HOST : CPU_IO] += ns;
+}
+
+/* Of the application's time, what the data path cost since the last reading; at most `most`. */
+static uint64_t take_burnt(struct cpu_account *account, uint64_t most)
+{
+    uint64_t burnt = __atomic_load_n(&account->burnt_ns, __ATOMIC_RELAXED) - account->moved_ns;
+    burnt = burnt < most ? burnt : most;
+    account->moved_ns += burnt;
+    account->shown_ns[CPU_DATAPATH] += burnt;
+    return burnt;
+}
+
 /* Divides what the I/O thread used since the last reading between itself and its guest. */
 static void divide(struct cpu_account *account, uint64_t host_ns, uint64_t now_ns)
 {
@@ -63,8 +79,8 @@ static void divide(struct cpu_account *account, uint64_t host_ns, uint64_t now_n
     uint64_t awake = awake_ns > account->awake_ns ? awake_ns - account->awake_ns : 0;
     double share = guest < awake ? (double)guest / (double)awake : guest > 0;
     uint64_t part = (uint64_t)((double)used * share);
-    account->shown_ns[CPU_APPLICATION] += part;
-    account->shown_ns[CPU_IO] += used - part;
+    account->shown_ns[CPU_APPLICATION] += part - take_burnt(account, part);
+    show_io(account, used - part);
     account->host_ns = host_ns;
     account->guest_ns = guest_ns;
     account->awake_ns = awake_ns;
@@ -88,12 +104,30 @@ static void read_clocks(struct cpu_account *account, uint64_t now_ns)
     if (account->has_guest) {
         divide(account, used[CPU_IO], now_ns);
     } else {
-        raise_to(&account->shown_ns[CPU_IO], used[CPU_IO]);
-        raise_to(&account->shown_ns[CPU_APPLICATION], used[CPU_APPLICATION]);
+        if (used[CPU_IO] > account->io_ns)
+            show_io(account, used[CPU_IO] - account->io_ns);
+        raise_to(&account->io_ns, used[CPU_IO]);
+        uint64_t shown = account->application_ns, now = used[CPU_APPLICATION];
+        if (now > shown)
+            account->shown_ns[CPU_APPLICATION] += now - shown - take_burnt(account, now - shown);
+        raise_to(&account->application_ns, now);
     }
+    if (used[CPU_DATAPATH] > account->proxies_ns)
+        account->shown_ns[CPU_DATAPATH] += used[CPU_DATAPATH] - account->proxies_ns;
+    raise_to(&account->proxies_ns, used[CPU_DATAPATH]);
     if (process_ns > known)
         raise_to(&account->shown_ns[CPU_OTHER], process_ns - known);
     account->read_ns = now_ns;
+}
+
+void cpu_io_on_host(struct cpu_account *account, bool on_host)
+{
+    pthread_mutex_lock(&account->lock);
+    if (account->io_on_host != on_host) {
+        read_clocks(account, clock_monotonic_ns());
+        account->io_on_host = on_host;
+    }
+    pthread_mutex_unlock(&account->lock);
 }
 
 double cpu_seconds(struct cpu_account *account, enum cpu_stage stage)

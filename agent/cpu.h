@@ -1,7 +1,8 @@
 /*
- * What the agent's threads cost, by what they play: the I/O thread is the DPU, the application and
- * the CPU workers are the host, and what is left of the process (signals, the log, ending threads)
- * is "other". Each thread enters itself when it begins and leaves before it ends; its clock is read
+ * What the agent's threads cost, by what they play: the I/O thread is the DPU where there is one
+ * and the host's network where there is none, the application, the data path's host side and the
+ * CPU workers are the host, and what is left of the process (signals, the log, ending threads) is
+ * "other". Each thread enters itself when it begins and leaves before it ends; its clock is read
  * when somebody asks, so a request pays nothing.
  *
  * Where the application is a guest of the I/O thread (one processor), both have one clock. The time
@@ -23,8 +24,10 @@
 enum cpu_stage {
     CPU_IO,
     CPU_APPLICATION,
+    CPU_DATAPATH, /* what the data path costs the host: proxies, and what the application burns */
     CPU_WORKERS,
-    CPU_OTHER, /* the process without the three above */
+    CPU_OTHER,   /* the process without those above */
+    CPU_IO_HOST, /* the I/O thread while it plays no DPU; no thread enters with this */
     CPU_STAGES
 };
 
@@ -36,15 +39,19 @@ struct cpu_thread {
 };
 
 struct cpu_account {
-    pthread_mutex_t lock; /* all but the last three */
+    pthread_mutex_t lock; /* all but the last four */
     struct cpu_thread *threads;
     uint64_t ended_ns[CPU_STAGES];        /* of threads that left */
     uint64_t shown_ns[CPU_STAGES];        /* what the last reading said: no counter ever falls */
     uint64_t read_ns;                     /* when that was, monotonic; 0 never */
     uint64_t host_ns, awake_ns, guest_ns; /* a host of a guest, at the last reading: its CPU time,
                                              time not blocked, time in the guest */
+    uint64_t io_ns, application_ns, proxies_ns; /* of these threads, already shown as some stage */
+    uint64_t moved_ns;                          /* of burnt_ns, at the last reading */
+    bool io_on_host;                            /* it plays no DPU */
     bool has_guest;               /* the application runs on the I/O thread; before it begins */
     uint64_t blocked_ns, lent_ns; /* of the I/O thread: in epoll, in the guest; atomic */
+    uint64_t burnt_ns;            /* by the application for the data path; atomic */
 };
 
 /* An account without threads. Ended by cpu_account_destroy(), when all threads have left. */
@@ -66,6 +73,15 @@ static inline void cpu_guest_worked(struct cpu_account *account, uint64_t ns)
 {
     __atomic_store_n(&account->lent_ns, account->lent_ns + ns, __ATOMIC_RELAXED);
 }
+
+/* The application's thread burnt that much for the data path, in ns of its CPU, since it began. */
+static inline void cpu_burnt(struct cpu_account *account, uint64_t total_ns)
+{
+    __atomic_store_n(&account->burnt_ns, total_ns, __ATOMIC_RELAXED);
+}
+
+/* From now on the I/O thread plays the host's network, or else a DPU. */
+void cpu_io_on_host(struct cpu_account *account, bool on_host);
 
 /*
  * CPU seconds of a stage since the process began; never less than a call before said. One reading

@@ -39,22 +39,24 @@ static struct egress_call *call_at(struct egress *e, uint32_t index)
     return pool_at(&e->calls, index);
 }
 
-/* When the descriptor was submitted, on our clock: its stamp counts microseconds modulo 2^32. */
-static uint64_t submitted_ns(const struct io *io, const struct descriptor *d)
+/* When something was submitted, on our clock: its stamp counts microseconds modulo 2^32. */
+static uint64_t submitted_ns(const struct io *io, uint32_t stamp_us)
 {
-    uint32_t age_us = (uint32_t)(io->now_ns / NS_PER_US) - d->stamp_us;
+    uint32_t age_us = (uint32_t)(io->now_ns / NS_PER_US) - stamp_us;
     /* Our reading of the clock may be older than the submitter's. */
     return age_us > UINT32_MAX / 2 ? io->now_ns : io->now_ns - age_us * NS_PER_US;
 }
 
-static bool complete(struct io *io, uint32_t tag, uint16_t status)
+static bool complete(struct io *io, const struct egress_call *call)
 {
     struct ring *cq = &io->agent->egress_cq;
     struct descriptor *d = ring_slot(cq);
     if (!d)
         return false;
-    d->tag = tag;
-    d->status = status;
+    d->tag = call->node.user;
+    d->length = call->bytes;
+    d->status = call->status;
+    d->flags = call->first ? DESCRIPTOR_WAKE : 0;
     ring_submit(cq, d);
     metric_add(io->agent->metrics.queue_submitted[QUEUE_EGRESS_CQ], 1);
     io->submitted = true;
@@ -66,7 +68,7 @@ static void finish(struct io *io, uint32_t index)
 {
     struct egress *e = &io->egress;
     struct egress_call *call = call_at(e, index);
-    if (e->done_first == POOL_NONE && complete(io, call->node.user, call->status)) {
+    if (e->done_first == POOL_NONE && complete(io, call)) {
         pool_give(&e->calls, index);
         return;
     }
@@ -86,7 +88,7 @@ static void finish_waiting(struct io *io)
         uint32_t index = e->done_first;
         struct egress_call *call = call_at(e, index);
         uint32_t next = call->node.next;
-        if (!complete(io, call->node.user, call->status))
+        if (!complete(io, call))
             return;
         pool_give(&e->calls, index);
         e->done_first = next;
@@ -101,35 +103,54 @@ static void finish_due(struct io *io)
         return;
     wheel_advance(&e->wheel, io->now_ns);
     for (uint32_t index; (index = wheel_pop(&e->wheel)) != POOL_NONE;) {
-        const struct egress_call *call = call_at(e, index);
+        struct egress_call *call = call_at(e, index);
+        call->bytes = 0; /* the answer's: nobody wrote one */
         uint64_t late_ns = io->now_ns - call->node.deadline_ns;
         metric_observe(m->latency_delivered, (double)call->due_us / 1e6 + (double)late_ns / 1e9);
         e->active--;
-        finish(io, index);
+        if (crossing_needed(io))
+            crossing_begin(io, CROSSING_RESULT, index);
+        else
+            finish(io, index);
     }
 }
 
-static void begin(struct io *io, uint32_t index, const struct descriptor *d)
+/* The outside world begins to work on a call, at begun_ns. */
+static void begin(struct io *io, uint32_t index, uint64_t begun_ns)
 {
     const struct egress_settings *settings = &io_config(io)->egress;
     struct egress *e = &io->egress;
     struct egress_call *call = call_at(e, index);
-    uint64_t submitted = submitted_ns(io, d);
+    uint64_t submitted = submitted_ns(io, call->stamp_us);
     uint64_t asked = distribution_draw(&settings->latency, &e->random);
-    /* Without a cap a call begins when it was submitted; with one, when a worker takes it. */
-    uint64_t begun = settings->workers ? io->now_ns : submitted;
-    call->node.deadline_ns = begun + asked;
+    call->node.deadline_ns = begun_ns + asked;
     call->status = 200;
     if (settings->timeout_ns && call->node.deadline_ns > submitted + settings->timeout_ns) {
-        call->node.deadline_ns = submitted + settings->timeout_ns;
+        uint64_t ends_ns = submitted + settings->timeout_ns;
+        call->node.deadline_ns = ends_ns > begun_ns ? ends_ns : begun_ns;
         call->status = 504;
     }
-    uint64_t due_us = (call->node.deadline_ns - begun) / NS_PER_US;
+    uint64_t due_us = (call->node.deadline_ns - begun_ns) / NS_PER_US;
     call->due_us = due_us < UINT32_MAX ? (uint32_t)due_us : UINT32_MAX;
-    call->node.user = d->tag;
     metric_observe(io->agent->metrics.latency_asked, (double)asked / 1e9);
-    e->active++;
     wheel_add(&e->wheel, index);
+}
+
+uint32_t egress_call_bytes(const struct io *io, uint32_t index)
+{
+    const struct egress_call *call = pool_at(&io->egress.calls, index);
+    return call->bytes;
+}
+
+void egress_begin_call(struct io *io, uint32_t index)
+{
+    begin(io, index, io->now_ns);
+}
+
+void egress_end_call(struct io *io, uint32_t index, bool first)
+{
+    call_at(&io->egress, index)->first = first;
+    finish(io, index);
 }
 
 static bool worker_free(const struct io *io)
@@ -141,7 +162,31 @@ static bool worker_free(const struct io *io)
 static bool timed_out(const struct io *io, const struct descriptor *d)
 {
     uint64_t timeout = io_config(io)->egress.timeout_ns;
-    return timeout && io->now_ns >= submitted_ns(io, d) + timeout;
+    return timeout && io->now_ns >= submitted_ns(io, d->stamp_us) + timeout;
+}
+
+/* A call leaves the queue for the outside world. */
+static void take_call(struct io *io, uint32_t index, const struct descriptor *d, bool late)
+{
+    struct egress_call *call = call_at(&io->egress, index);
+    call->node.user = d->tag;
+    call->stamp_us = d->stamp_us;
+    call->bytes = d->length;
+    call->first = false;
+    metric_add(io->agent->metrics.calls, 1);
+    if (late) {
+        call->status = 504;
+        call->bytes = 0;
+        finish(io, index);
+        return;
+    }
+    io->egress.active++;
+    /* Without a cap a call begins when it was submitted; with one, when a worker takes it. */
+    if (crossing_needed(io))
+        crossing_begin(io, CROSSING_CALL, index);
+    else
+        begin(io, index,
+              io_config(io)->egress.workers ? io->now_ns : submitted_ns(io, d->stamp_us));
 }
 
 bool egress_work(struct io *io)
@@ -155,20 +200,12 @@ bool egress_work(struct io *io)
     while ((d = ring_peek(sq))) {
         bool late = timed_out(io, d);
         capped = !late && !worker_free(io);
-        if (capped)
+        if (capped || (!late && !crossing_has_room(io, POD_OUT)))
             break;
         uint32_t index = pool_take(&e->calls);
         if (index == POOL_NONE)
             break;
-        if (late) {
-            struct egress_call *call = call_at(e, index);
-            call->node.user = d->tag;
-            call->status = 504;
-            finish(io, index);
-        } else {
-            begin(io, index, d);
-        }
-        metric_add(io->agent->metrics.calls, 1);
+        take_call(io, index, d, late);
         ring_pop(sq);
     }
     __atomic_store_n(&io->agent->egress_in_flight, e->active, __ATOMIC_RELAXED);
@@ -180,7 +217,7 @@ bool egress_can_take(struct io *io)
 {
     const struct descriptor *d = ring_peek(&io->agent->egress_sq);
     return d && io->egress.calls.used < io->egress.calls.capacity &&
-           (worker_free(io) || timed_out(io, d));
+           ((worker_free(io) && crossing_has_room(io, POD_OUT)) || timed_out(io, d));
 }
 
 uint64_t egress_next_ns(struct io *io)
@@ -189,7 +226,7 @@ uint64_t egress_next_ns(struct io *io)
     const struct descriptor *d = ring_peek(&io->agent->egress_sq);
     uint64_t timeout = io_config(io)->egress.timeout_ns;
     bool place = io->egress.calls.used < io->egress.calls.capacity;
-    if (d && timeout && place && submitted_ns(io, d) + timeout < next)
-        next = submitted_ns(io, d) + timeout;
+    if (d && timeout && place && submitted_ns(io, d->stamp_us) + timeout < next)
+        next = submitted_ns(io, d->stamp_us) + timeout;
     return next;
 }

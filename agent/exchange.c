@@ -32,7 +32,7 @@ uint32_t exchange_new(struct io *io, uint32_t connection, unsigned flags)
     return index;
 }
 
-static void ready(struct io *io, uint32_t index)
+void exchange_deliver(struct io *io, uint32_t index)
 {
     struct exchange *e = exchange_at(io, index);
     e->flags |= EXCHANGE_READY;
@@ -69,7 +69,7 @@ void exchange_answer(struct io *io, uint32_t index, unsigned status, const char 
     e->body = offset;
     e->body_length = (uint32_t)length;
     e->flags |= EXCHANGE_OWN;
-    ready(io, index);
+    exchange_deliver(io, index);
 }
 
 void exchange_refuse_status(struct io *io, uint32_t index, unsigned status, const char *sentence)
@@ -96,7 +96,7 @@ void exchange_refuse(struct io *io, uint32_t index, enum reject_reason reason, c
     e->status = (uint16_t)reject_status(reason);
     e->type = TYPE_JSON;
     e->body_length = reason; /* whose own sentence is meant */
-    ready(io, index);
+    exchange_deliver(io, index);
 }
 
 /* Writes the message into the arena; its offset or ARENA_NONE. Escapes make the final length known
@@ -122,6 +122,30 @@ static uint32_t lay_out(struct arena *arena, const struct request_draft *draft, 
     return offset;
 }
 
+uint32_t exchange_message_bytes(const struct io *io, uint32_t index)
+{
+    const struct request_message *m =
+        arena_at(&io->agent->forward, exchange_at(io, index)->message);
+    return m->length;
+}
+
+bool exchange_admit(struct io *io, uint32_t index, bool first)
+{
+    struct agent *agent = io->agent;
+    struct descriptor *d = ring_slot(&agent->ingress_sq);
+    if (!d)
+        return false;
+    d->offset = exchange_at(io, index)->message;
+    d->length = exchange_message_bytes(io, index);
+    d->tag = index;
+    d->flags = first ? DESCRIPTOR_WAKE : 0;
+    d->stamp_us = (uint32_t)(io->now_ns / NS_PER_US);
+    metric_add(agent->metrics.queue_submitted[QUEUE_INGRESS_SQ], 1);
+    ring_submit(&agent->ingress_sq, d);
+    io->submitted = true;
+    return true;
+}
+
 void exchange_submit(struct io *io, uint32_t index, const struct request_draft *draft)
 {
     struct agent *agent = io->agent;
@@ -137,8 +161,13 @@ void exchange_submit(struct io *io, uint32_t index, const struct request_draft *
                         NULL);
         return;
     }
-    struct descriptor *d = ring_slot(&agent->ingress_sq);
-    if (!d) {
+    bool crosses = crossing_needed(io);
+    if (crosses && !crossing_has_room(io, POD_IN)) {
+        metric_add(agent->metrics.crossing_full[POD_IN], 1);
+        exchange_refuse(io, index, REJECT_DATAPATH_FULL, NULL);
+        return;
+    }
+    if (!crosses && !ring_slot(&agent->ingress_sq)) {
         metric_add(agent->metrics.queue_full[QUEUE_INGRESS_SQ], 1);
         exchange_refuse(io, index, REJECT_INGRESS_QUEUE_FULL, NULL);
         return;
@@ -148,22 +177,19 @@ void exchange_submit(struct io *io, uint32_t index, const struct request_draft *
         exchange_refuse(io, index, REJECT_MEMORY_FULL, NULL);
         return;
     }
-    const struct request_message *m = arena_at(&agent->forward, e->message);
-    d->offset = e->message;
-    d->length = m->length;
-    d->tag = index;
-    d->stamp_us = (uint32_t)(io->now_ns / NS_PER_US);
-    metric_add(agent->metrics.queue_submitted[QUEUE_INGRESS_SQ], 1);
-    metric_add(agent->metrics.ingress_bytes, m->length);
-    ring_submit(&agent->ingress_sq, d);
+    metric_add(agent->metrics.ingress_bytes, exchange_message_bytes(io, index));
     io->inside++;
-    io->submitted = true;
+    if (crosses)
+        crossing_begin(io, CROSSING_REQUEST, index);
+    else
+        exchange_admit(io, index, false);
 }
 
 bool exchange_complete_all(struct io *io)
 {
     struct ring *cq = &io->agent->ingress_cq;
     struct descriptor *d;
+    bool crosses = crossing_needed(io);
     while ((d = ring_pop(cq))) {
         /* With many requests in flight the next exchanges lie in no cache. */
         __builtin_prefetch(exchange_at(io, ring_tag_ahead(cq, 4)), 1);
@@ -178,7 +204,10 @@ bool exchange_complete_all(struct io *io)
         if (reason)
             metric_add(io->agent->metrics.rejected[reason], 1);
         io->inside--;
-        ready(io, d->tag);
+        if (crosses)
+            crossing_begin(io, CROSSING_ANSWER, d->tag);
+        else
+            exchange_deliver(io, d->tag);
     }
     return ring_release(cq);
 }
@@ -208,7 +237,8 @@ int exchange_encode(struct io *io, const struct connection *c, const struct exch
         .req_id = e->req_id,
         .status = e->status,
         .flags = (e->flags & (REPLY_HEAD | REPLY_HTTP10)) |
-                 (keep_alive ? (unsigned)REPLY_KEEP_ALIVE : 0),
+                 (keep_alive ? (unsigned)REPLY_KEEP_ALIVE : 0) |
+                 (crossing_busy(io) ? (unsigned)REPLY_HOST_BUSY : 0),
         .content_type = io->types[e->type],
         .allow = e->status != 405           ? NULL
                  : e->flags & EXCHANGE_PAGE ? "GET, HEAD"

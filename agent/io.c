@@ -33,6 +33,7 @@ static void take_config(struct io *io)
     io->config = next;
     if (reseed)
         egress_seed(io);
+    crossing_configure(io);
 }
 
 /* Tells the application: of work, or of what it waited for: room in a queue, or to know that there
@@ -77,6 +78,8 @@ static uint64_t next_deadline(struct io *io)
 {
     uint64_t next = egress_next_ns(io), other = deadline_next_ns(io);
     next = other < next ? other : next;
+    other = crossing_next_ns(io);
+    next = other < next ? other : next;
     next = earlier(next, io->accept_again_ns);
     if (io->agent->guest)
         next = earlier(next, app_next_ns(io->agent->guest));
@@ -91,7 +94,7 @@ static bool has_work(struct io *io)
 {
     const struct agent *agent = io->agent;
     return (agent->guest && app_has_work(agent->guest)) || ring_peek(&io->agent->ingress_cq) ||
-           egress_can_take(io) ||
+           egress_can_take(io) || crossing_has_work(io) ||
            (io->egress.done_first != POOL_NONE && ring_room(&io->agent->egress_cq, 1)) ||
            __atomic_load_n(&agent->io_next, __ATOMIC_RELAXED) ||
            (!io->draining && agent_phase(agent) == PHASE_DRAINING);
@@ -166,7 +169,8 @@ static bool turn(struct io *io)
         listener_resume(io);
     deadline_expire(io);
     ring_application(io, false);
-    bool released = false, guest_worked = false;
+    bool released = false, guest_worked = false, crossed = crossing_work(io);
+    ring_application(io, false);
     if (agent->guest) {
         /* What is due goes in and its answer comes out in one turn. */
         released = egress_work(io);
@@ -174,13 +178,14 @@ static bool turn(struct io *io)
     }
     released |= exchange_complete_all(io);
     released |= egress_work(io);
+    crossed |= crossing_work(io);
     ring_application(io, released || __atomic_load_n(&io->agent->egress_capped, __ATOMIC_RELAXED));
     connection_flush_all(io);
     connection_feed_starved(io);
     arena_return(&io->agent->reverse, &io->spent);
     connection_free_closed(io);
     ring_application(io, false);
-    return released || guest_worked;
+    return released || guest_worked || crossed;
 }
 
 static void *run(void *argument)
@@ -193,6 +198,7 @@ static void *run(void *argument)
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     metrics_thread_attach(io->agent->registry);
     cpu_enter(&io->agent->cpu, &self, CPU_IO);
+    crossing_configure(io);
     bool worked = false;
     for (;;) {
         int count = wait_for_events(io, events, worked);
@@ -243,10 +249,12 @@ static int page_config(void *context, struct buffer *body)
 
 static void io_free(struct io *io)
 {
+    agent_metrics_detach_datapath(io->agent);
     if (io->epoll >= 0)
         close(io->epoll);
     if (io->ended_fd >= 0)
         close(io->ended_fd);
+    crossing_destroy(io);
     egress_destroy(io);
     pool_destroy(&io->connections);
     pool_destroy(&io->exchanges);
@@ -330,6 +338,7 @@ int io_start(struct agent *agent, const struct listener *listeners, size_t count
     agent->pages.ready = page_ready;
     agent->pages.config = page_config;
     agent->pages.context = io;
+    agent_metrics_attach_datapath(agent, io);
     int result = make_all(io, listeners, count, err);
     if (result == 0)
         result = start_thread(io, err);

@@ -5,6 +5,7 @@
  *   connection.c  opening, reading, closing             exchange.c   from request to answer
  *   connection_write.c  answers on their way out        deadline.c   who waits, and until when
  *   front_bridge.c, front_http.c  the two protocols     egress.c     the simulated outside world
+ *   crossing.c    the modelled data path in between
  *
  * Everything here belongs to the I/O thread. A connection that is closed keeps its place until the
  * end of the loop's turn, so that events of the same turn still find it.
@@ -16,6 +17,7 @@
 #include <pthread.h>
 
 #include "agent/agent.h"
+#include "agent/crossing.h"
 #include "agent/http.h"
 #include "agent/io.h"
 #include "agent/pool.h"
@@ -122,14 +124,17 @@ struct connection_list {
 struct egress_call {
     struct wheel_node node; /* node.user: the tag */
     uint32_t due_us;        /* how long it is to take */
+    uint32_t stamp_us;      /* when it was submitted */
+    uint32_t bytes;         /* of its message */
     uint16_t status;
+    bool first; /* its result pays for the host's wake-up */
 };
 
 struct egress {
     struct pool calls;
     struct wheel wheel;
     struct random_stream random;
-    uint32_t active;                /* being worked on: in the wheel */
+    uint32_t active; /* being worked on: crossing on their way out, or in the wheel */
     uint32_t done_first, done_last; /* finished, wait for room in the egress CQ */
 };
 
@@ -147,6 +152,7 @@ struct io {
     struct connection_list starving; /* wait for an exchange, first come first served */
     uint32_t inside;                 /* requests that the application has not answered yet */
     struct egress egress;
+    struct crossing crossing;         /* of the modelled data path */
     struct arena_chain spent;         /* reverse arena blocks to give back to the application */
     struct buffer out;                /* encoding scratch */
     char *scratch;                    /* reading scratch, SCRATCH bytes */
@@ -241,6 +247,12 @@ void exchange_answer(struct io *io, uint32_t index, unsigned status, const char 
                      const char *body, size_t length);
 /* Takes answers from the ingress completion queue. */
 bool exchange_complete_all(struct io *io);
+/* For crossing.c: puts a request that has crossed into the ingress submission queue (first: it pays
+ * for the host's wake-up), false when that is full; gives an answer that has crossed to its
+ * connection; the bytes of a request. */
+bool exchange_admit(struct io *io, uint32_t index, bool first);
+void exchange_deliver(struct io *io, uint32_t index);
+uint32_t exchange_message_bytes(const struct io *io, uint32_t index);
 /* Appends the answer of a ready exchange to io->out. 0 or -ENOBUFS. */
 int exchange_encode(struct io *io, const struct connection *c, const struct exchange *e,
                     bool keep_alive);
@@ -254,5 +266,10 @@ bool egress_work(struct io *io);
 uint64_t egress_next_ns(struct io *io);
 bool egress_can_take(struct io *io); /* a call waits and could be begun */
 void egress_destroy(struct io *io);
+/* For crossing.c: a call is on the wire; its result has come in (first: it pays for the host's
+ * wake-up); the bytes of a call. */
+void egress_begin_call(struct io *io, uint32_t index);
+void egress_end_call(struct io *io, uint32_t index, bool first);
+uint32_t egress_call_bytes(const struct io *io, uint32_t index);
 
 #endif

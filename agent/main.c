@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/app.h"
+#include "agent/burn.h"
 #include "agent/control.h"
 #include "agent/io.h"
 #include "agent/sockets.h"
@@ -113,6 +114,7 @@ static int serve(struct agent *agent, const char *path, const struct listener *l
     /* Before the threads: a reload may replace the names at any time after. */
     log_info("starting", LOG_STR("service", config->service), LOG_STR("replica", config->replica),
              LOG_U64("listeners", count), LOG_STR("version", DPUMESH_VERSION));
+    burn_calibrate();
     bool own_thread = has_processors();
     if (app_start(agent, own_thread, &app, &err) < 0)
         return failed(err, EXIT_FAILED);

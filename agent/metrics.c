@@ -131,7 +131,7 @@ static void declare_work(struct agent *agent)
 {
     static const double seconds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                      0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
-    static const char *const sides[SIDES] = {"application", "io"};
+    static const char *const sides[SIDES] = {"application", "io", "proxy"};
     struct metrics *r = agent->registry;
     struct agent_metrics *m = &agent->metrics;
     for (unsigned i = 0; i < SIDES; i++) {
@@ -168,23 +168,27 @@ static void declare_cpu_of(struct agent *agent, struct metric *metric, enum cpu_
     metric_callback(metric, cpu_of_stage, series);
 }
 
-/* Host and DPU apart, as the model's other units of a DPU will be. */
+/* Host and DPU apart. */
 static void declare_cpu(struct agent *agent)
 {
-    static const char *const stages[CPU_STAGES] = {
-        [CPU_APPLICATION] = "application", [CPU_WORKERS] = "workers", [CPU_OTHER] = "other"};
+    static const char *const stages[CPU_STAGES] = {[CPU_APPLICATION] = "application",
+                                                   [CPU_DATAPATH] = "datapath",
+                                                   [CPU_WORKERS] = "workers",
+                                                   [CPU_OTHER] = "other",
+                                                   [CPU_IO_HOST] = "io"};
     for (enum cpu_stage i = CPU_APPLICATION; i < CPU_STAGES; i++)
         declare_cpu_of(agent,
                        series(agent->registry, "dpumesh_host_cpu_seconds_total",
                               "CPU time of the threads that play the host, user and system.",
                               METRIC_COUNTER, "stage", stages[i]),
                        i);
-    declare_cpu_of(agent,
-                   series(agent->registry, "dpumesh_dpu_busy_seconds_total",
-                          "Time that a unit of the DPU was busy; of io, the CPU time of the thread "
-                          "that plays it.",
-                          METRIC_COUNTER, "unit", "io"),
-                   CPU_IO);
+    declare_cpu_of(
+        agent,
+        series(agent->registry, "dpumesh_dpu_busy_seconds_total",
+               "Time that a unit of the DPU was busy: arm and dma as modelled; of io, the "
+               "CPU time of the thread that plays a DPU, in mode dpu.",
+               METRIC_COUNTER, "unit", "io"),
+        CPU_IO);
 }
 
 /* muBench's families with its labels and buckets (contract section 3). */
@@ -233,6 +237,7 @@ void agent_metrics_declare(struct agent *agent)
     declare_memory(agent);
     declare_work(agent);
     declare_cpu(agent);
+    agent_metrics_declare_datapath(agent);
     m->reloads_good =
         series(r, "dpumesh_config_reloads_total", "Configuration files read again, by result.",
                METRIC_COUNTER, "result", "accepted");

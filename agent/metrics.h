@@ -14,7 +14,10 @@
 struct agent;
 
 enum agent_queue { QUEUE_INGRESS_SQ, QUEUE_INGRESS_CQ, QUEUE_EGRESS_SQ, QUEUE_EGRESS_CQ, QUEUES };
-enum agent_side { SIDE_APPLICATION, SIDE_IO, SIDES };
+enum agent_side { SIDE_APPLICATION, SIDE_IO, SIDE_PROXY, SIDES };
+
+/* Of dpumesh_host_cpu_modelled_seconds_total: messages that come in and go out, and wake-ups. */
+enum modelled_station { MODELLED_IN, MODELLED_OUT, MODELLED_WAKE, MODELLED_STATIONS };
 
 /* muBench's four measures, each a summary and a histogram (contract section 3). */
 struct mub_series {
@@ -40,6 +43,10 @@ struct agent_metrics {
     struct metric *calls, *calls_failed, *calls_unknown;
     struct metric *latency_asked, *latency_delivered;
     struct metric *jobs;
+    struct metric *modelled[MODELLED_STATIONS];         /* seconds of the host's CPU */
+    struct metric *delay_asked[2], *delay_delivered[2]; /* by enum pod_direction */
+    struct metric *crossing_full[2];                    /* likewise: no room for a message */
+    struct metric *late;
     struct metric *reloads_good, *reloads_bad;
     struct cpu_series cpu[CPU_STAGES];
     struct metric_family *mub[4];
@@ -47,6 +54,16 @@ struct agent_metrics {
 
 /* Declares all families and the series that are known at start. */
 void agent_metrics_declare(struct agent *agent);
+
+/* metrics_datapath.c: those of the data path that messages write. */
+void agent_metrics_declare_datapath(struct agent *agent);
+
+struct io;
+
+/* metrics_datapath.c: those that are read from the models; when the I/O thread has its state, and
+ * withdrawn before it goes. */
+void agent_metrics_attach_datapath(struct agent *agent, struct io *io);
+void agent_metrics_detach_datapath(struct agent *agent);
 
 /* The muBench series for these labels; any thread, not for the hot path. */
 void agent_metrics_mub(struct agent *agent, const struct agent_config *config, const char *method,

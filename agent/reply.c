@@ -24,6 +24,8 @@ static const struct {
     [REJECT_INTERNAL_ERROR] = {"internal_error", 500, "{\"message\":\"Error\"}"},
     [REJECT_INGRESS_QUEUE_FULL] = {"ingress_queue_full", 503,
                                    "{\"message\":\"the ingress queue is full; try again\"}"},
+    [REJECT_DATAPATH_FULL] = {"datapath_full", 503,
+                              "{\"message\":\"the data path is full; try again\"}"},
     [REJECT_EGRESS_QUEUE_FULL] = {"egress_queue_full", 503,
                                   "{\"message\":\"the egress queue is full; try again\"}"},
     [REJECT_MEMORY_FULL] = {"memory_full", 503,
@@ -135,7 +137,7 @@ int reply_encode_bridge(const struct reply *reply, enum wire_mode mode, struct b
     size_t body =
         reply->plain ? reply->body_length : json_escaped_length(reply->body, reply->body_length);
     size_t type = strlen(reply->content_type);
-    int full = buffer_reserve(out, 160 + type + body + travel_bytes(reply->request));
+    int full = buffer_reserve(out, 192 + type + body + travel_bytes(reply->request));
     if (full < 0)
         return full;
     char *begin = out->data + out->length, *at = begin;
@@ -150,6 +152,8 @@ int reply_encode_bridge(const struct reply *reply, enum wire_mode mode, struct b
     *at++ = '"';
     if (reply->status == 503)
         at = PUT(at, ", \"Retry-After\": \"1\"");
+    if (reply->flags & REPLY_HOST_BUSY)
+        at = PUT(at, ", \"X-Dpumesh-Host-Busy\": \"1\"");
     if (reply->request)
         at = put_travel_bridge(at, reply->request);
     at = PUT(at, "}, \"body\": \"");
@@ -186,7 +190,7 @@ int reply_encode_http(const struct reply *reply, const char *date, struct buffer
 {
     size_t type = strlen(reply->content_type), allow = reply->allow ? strlen(reply->allow) : 0;
     size_t body = reply->flags & REPLY_HEAD ? 0 : reply->body_length;
-    int full = buffer_reserve(out, 256 + type + allow + body + travel_bytes(reply->request));
+    int full = buffer_reserve(out, 320 + type + allow + body + travel_bytes(reply->request));
     if (full < 0)
         return full;
     char *begin = out->data + out->length, *at = begin;
@@ -208,6 +212,8 @@ int reply_encode_http(const struct reply *reply, const char *date, struct buffer
         at = PUT(at, "Connection: keep-alive\r\n");
     if (reply->status == 503)
         at = PUT(at, "Retry-After: 1\r\n");
+    if (reply->flags & REPLY_HOST_BUSY)
+        at = PUT(at, "X-Dpumesh-Host-Busy: 1\r\n");
     if (reply->allow) {
         at = PUT(at, "Allow: ");
         at = put(at, reply->allow, allow);

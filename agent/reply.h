@@ -25,6 +25,7 @@ enum reject_reason {
     REJECT_EXTERNAL_ERROR,              /* 500 */
     REJECT_INTERNAL_ERROR,              /* 500 */
     REJECT_INGRESS_QUEUE_FULL,          /* 503 */
+    REJECT_DATAPATH_FULL,               /* 503 */
     REJECT_EGRESS_QUEUE_FULL,           /* 503 */
     REJECT_MEMORY_FULL,                 /* 503 */
     REJECT_TOO_MANY_REQUESTS_IN_FLIGHT, /* 503 */
@@ -42,12 +43,13 @@ const char *reject_body(enum reject_reason reason);
 /* "OK", "Not Found", ...; static. */
 const char *status_phrase(unsigned status);
 
-enum { REPLY_KEEP_ALIVE = 1, REPLY_HEAD = 2, REPLY_HTTP10 = 4 };
+/* HOST_BUSY: the host does not keep the model's time now (crossing.h); whoever measures is told. */
+enum { REPLY_KEEP_ALIVE = 1, REPLY_HEAD = 2, REPLY_HTTP10 = 4, REPLY_HOST_BUSY = 128 };
 
 struct reply {
     uint64_t req_id; /* bridge only */
     unsigned status;
-    unsigned flags; /* REPLY_*, HTTP only */
+    unsigned flags; /* REPLY_*; HTTP only but for HOST_BUSY */
     const char *content_type;
     const char *allow; /* HTTP header Allow, NULL none */
     const char *body;

@@ -38,6 +38,9 @@ struct descriptor {
 /* In flags: the body is JSON, not plain characters. The low byte is an enum reject_reason. */
 enum { DESCRIPTOR_JSON = 0x100, DESCRIPTOR_REASON = 0xff };
 
+/* In flags of what comes to the application: an interrupt of the DPU woke the host for it. */
+enum { DESCRIPTOR_WAKE = 0x200 };
+
 struct ring {
     struct descriptor *slots;
     uint32_t mask;                               /* capacity - 1 */

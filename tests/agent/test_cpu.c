@@ -7,7 +7,8 @@
 /* For how long a reading is valid for sure, and longer than it is. */
 enum { VALID_NS = 4 * NS_PER_MS, STALE_US = 8000 };
 
-static const enum cpu_stage all[] = {CPU_IO, CPU_APPLICATION, CPU_WORKERS, CPU_OTHER};
+static const enum cpu_stage all[CPU_STAGES] = {CPU_IO,    CPU_APPLICATION, CPU_WORKERS,
+                                               CPU_OTHER, CPU_DATAPATH,    CPU_IO_HOST};
 
 static void burn(uint64_t ns)
 {

@@ -1,0 +1,449 @@
+#include "agent/crossing.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "agent/io_private.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/path.h"
+#include "spec/profile.h"
+
+static uint32_t ring_slots(const struct profile *profile)
+{
+    uint32_t slots = 2, most = 65536;
+    while (slots < profile->value[PROFILE_RING_SLOTS] && slots < most)
+        slots *= 2;
+    return slots;
+}
+
+static void add_pod(struct crossing_totals *totals, const struct pod *pod)
+{
+    for (unsigned i = 0; i < POD_DIRECTIONS; i++) {
+        const struct pod_lane *lane = &pod->lane[i];
+        totals->arm_ns += lane->arm.account.busy_ns;
+        totals->dma_ns += lane->dma.account.busy_ns;
+        totals->dma_bytes[i] += lane->dma.account.bytes;
+        totals->interrupts[i] += lane->core.account.operations;
+        totals->deliveries[i] += lane->coalescer.account.operations;
+        totals->delivered[i] += lane->coalescer.account.messages;
+    }
+}
+
+void crossing_totals(const struct crossing *c, struct crossing_totals *ret)
+{
+    *ret = c->ended;
+    if (c->delays)
+        add_pod(ret, &c->model.pod);
+    for (unsigned i = 0; i < c->old_count; i++)
+        add_pod(ret, &c->old[i].pod);
+}
+
+uint32_t crossing_depth(const struct crossing *c, enum pod_direction direction)
+{
+    size_t depth = c->queued[direction].count;
+    if (direction == POD_IN)
+        depth += c->admitted.count;
+    if (c->proxies[direction])
+        depth += proxy_depth(c->proxies[direction]);
+    if (c->delays)
+        depth += pod_depth(&c->model.pod, direction);
+    for (unsigned i = 0; i < c->old_count; i++)
+        depth += pod_depth(&c->old[i].pod, direction);
+    return (uint32_t)depth;
+}
+
+bool crossing_needed(const struct io *io)
+{
+    return io->crossing.mode != DATAPATH_DIRECT;
+}
+
+bool crossing_has_room(const struct io *io, enum pod_direction direction)
+{
+    return io->crossing.mode == DATAPATH_DIRECT ||
+           crossing_depth(&io->crossing, direction) < io->crossing.slots;
+}
+
+bool crossing_nearly_full(const struct io *io)
+{
+    const struct crossing *c = &io->crossing;
+    return c->mode != DATAPATH_DIRECT &&
+           (c->admitted.count > 0 || crossing_depth(c, POD_IN) >= c->slots - c->slots / 4);
+}
+
+bool crossing_busy(const struct io *io)
+{
+    return io->now_ns < io->crossing.busy_until_ns;
+}
+
+/* ---- whether the model's time is kept ---- */
+
+/* A part of the messages that is late too often for any figure to be believed: one in twenty. */
+enum { LATE_PART = 20, LATE_COUNT_MIN = 20 };
+
+/* How long that is said: a scrape every few seconds should see it. */
+#define BUSY_NS (5 * NS_PER_S)
+
+static void count_rounds(const struct crossing *c, uint64_t *ret_rounds, uint64_t *ret_late)
+{
+    *ret_rounds = *ret_late = 0;
+    for (unsigned i = 0; i < POD_DIRECTIONS; i++)
+        if (c->proxies[i]) {
+            *ret_rounds += proxy_rounds(c->proxies[i]);
+            *ret_late += proxy_late(c->proxies[i]);
+        }
+}
+
+static bool too_many(uint64_t late, uint64_t all)
+{
+    return all >= LATE_COUNT_MIN && late * LATE_PART > all;
+}
+
+static void close_window(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    uint64_t rounds, late;
+    count_rounds(c, &rounds, &late);
+    bool busy = too_many(c->window_late, c->window_crossed) ||
+                too_many(late - c->window_late_rounds, rounds - c->window_rounds);
+    metric_add(io->agent->metrics.late, (double)(late - c->window_late_rounds));
+    if (busy && (!c->logged_ns || io->now_ns - c->logged_ns > 60 * NS_PER_S)) {
+        log_warn("the host is too busy to keep the model's time; figures of now are not the "
+                 "model's",
+                 LOG_U64("late", c->window_late + late - c->window_late_rounds),
+                 LOG_U64("of", c->window_crossed + rounds - c->window_rounds));
+        c->logged_ns = io->now_ns;
+    }
+    if (busy)
+        c->busy_until_ns = io->now_ns + BUSY_NS;
+    c->window_crossed = c->window_late = 0;
+    c->window_rounds = rounds;
+    c->window_late_rounds = late;
+    c->window_ends_ns = io->now_ns + NS_PER_S;
+}
+
+/* A message has crossed: what the model asked for and what the clock says. */
+static void record(struct io *io, const struct pod_message *message)
+{
+    const struct agent_metrics *m = &io->agent->metrics;
+    double asked_ns = message->done_ns - message->begun_ns;
+    double late_ns = fmax(0, (double)io->now_ns - message->done_ns);
+    metric_observe(m->delay_asked[message->direction], asked_ns / 1e9);
+    metric_observe(m->delay_delivered[message->direction], (asked_ns + late_ns) / 1e9);
+    io->crossing.window_crossed++;
+    if (late_ns > 50e3 + asked_ns / 10) {
+        io->crossing.window_late++;
+        metric_add(m->late, 1);
+    }
+}
+
+/* ---- crossing ---- */
+
+static enum pod_direction direction_of(uint32_t id)
+{
+    enum crossing_kind kind = (enum crossing_kind)(id >> CROSSING_INDEX_BITS);
+    return kind == CROSSING_REQUEST || kind == CROSSING_RESULT ? POD_IN : POD_OUT;
+}
+
+static uint32_t bytes_of(const struct io *io, uint32_t id)
+{
+    uint32_t index = id & CROSSING_INDEX_MASK, bytes;
+    switch ((enum crossing_kind)(id >> CROSSING_INDEX_BITS)) {
+    case CROSSING_REQUEST:
+        bytes = exchange_message_bytes(io, index);
+        break;
+    case CROSSING_ANSWER:
+        bytes =
+            exchange_at(io, index)->body == ARENA_NONE ? 0 : exchange_at(io, index)->body_length;
+        break;
+    default:
+        bytes = egress_call_bytes(io, index);
+    }
+    return bytes > CROSSING_BYTES_MIN ? bytes : CROSSING_BYTES_MIN;
+}
+
+/* Goes on behind the data path. first: pays for the host's wake-up. */
+static void release(struct io *io, uint32_t id, bool first)
+{
+    uint32_t index = id & CROSSING_INDEX_MASK;
+    switch ((enum crossing_kind)(id >> CROSSING_INDEX_BITS)) {
+    case CROSSING_REQUEST:
+        if (io->crossing.admitted.count > 0 || !exchange_admit(io, index, first))
+            tag_fifo_push(&io->crossing.admitted, index | (first ? CROSSING_FIRST : 0));
+        break;
+    case CROSSING_ANSWER:
+        exchange_deliver(io, index);
+        break;
+    case CROSSING_CALL:
+        egress_begin_call(io, index);
+        break;
+    case CROSSING_RESULT:
+        egress_end_call(io, index, first);
+        break;
+    }
+}
+
+static bool give_to_proxy(struct io *io, uint32_t id)
+{
+    struct crossing *c = &io->crossing;
+    enum pod_direction direction = direction_of(id);
+    uint32_t bytes = bytes_of(io, id);
+    double cost_ns = path_host_ns(&c->profile, bytes, direction == POD_IN);
+    return proxy_submit(c->proxies[direction], id, cost_ns, bytes);
+}
+
+static void to_proxy(struct io *io, uint32_t id)
+{
+    struct crossing *c = &io->crossing;
+    struct tag_fifo *queued = &c->queued[direction_of(id)];
+    if (!c->proxies[direction_of(id)])
+        release(io, id, false);
+    else if (queued->count > 0 || !give_to_proxy(io, id))
+        tag_fifo_push(queued, id);
+}
+
+static void to_model(struct io *io, uint32_t id)
+{
+    struct crossing *c = &io->crossing;
+    enum pod_direction direction = direction_of(id);
+    double bytes = bytes_of(io, id);
+    if (c->model.pod.has_dma)
+        c->dma_copies[direction] += cost_copies(&c->model.pod.dma, bytes);
+    c->model.pod.connections = fmax(1, io->connections.used);
+    pod_begin(&c->model.pod, direction, id, (double)io->now_ns, bytes);
+}
+
+void crossing_begin(struct io *io, enum crossing_kind kind, uint32_t index)
+{
+    const struct crossing *c = &io->crossing;
+    uint32_t id = (uint32_t)kind << CROSSING_INDEX_BITS | index;
+    if (c->mode == DATAPATH_SIDECAR && (direction_of(id) == POD_OUT || !c->delays))
+        to_proxy(io, id);
+    else
+        to_model(io, id);
+}
+
+/* A message is through a model: a sidecar's incoming ones have the proxy still before them. */
+static void through_model(struct io *io, const struct crossing_model *model,
+                          const struct pod_message *message)
+{
+    record(io, message);
+    if (model->mode == DATAPATH_SIDECAR && message->direction == POD_IN)
+        to_proxy(io, message->id);
+    else
+        release(io, message->id, message->first);
+}
+
+static bool advance(struct io *io, struct crossing_model *model, double until_ns)
+{
+    struct pod_message message;
+    bool any = false;
+    pod_advance(&model->pod, until_ns);
+    while (pod_pop(&model->pod, &message)) {
+        through_model(io, model, &message);
+        any = true;
+    }
+    return any;
+}
+
+/* Takes the oldest of the models that were left behind out of the list; it is empty. */
+static void forget_old(struct crossing *c, unsigned place)
+{
+    add_pod(&c->ended, &c->old[place].pod);
+    pod_release(&c->old[place].pod);
+    c->old_count--;
+    for (unsigned i = place; i < c->old_count; i++)
+        c->old[i] = c->old[i + 1];
+}
+
+static bool advance_old(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    bool any = false;
+    for (unsigned i = 0; i < c->old_count;) {
+        any |= advance(io, &c->old[i], (double)io->now_ns);
+        if (c->old[i].pod.inside == 0)
+            forget_old(c, i);
+        else
+            i++;
+    }
+    return any;
+}
+
+static bool take_from_proxy(struct io *io, enum pod_direction direction)
+{
+    struct crossing *c = &io->crossing;
+    struct tag_fifo *queued = &c->queued[direction];
+    bool any = false;
+    if (!c->proxies[direction])
+        return false;
+    for (uint32_t id; proxy_served(c->proxies[direction], &id); any = true) {
+        if (c->mode == DATAPATH_SIDECAR && c->delays && direction == POD_OUT)
+            to_model(io, id);
+        else
+            release(io, id, false);
+    }
+    while (queued->count > 0 && give_to_proxy(io, tag_fifo_head(queued))) {
+        tag_fifo_pop(queued);
+        any = true;
+    }
+    return any;
+}
+
+static bool admit_waiting(struct io *io)
+{
+    struct tag_fifo *admitted = &io->crossing.admitted;
+    bool any = false;
+    for (; admitted->count > 0; any = true) {
+        uint32_t tag = tag_fifo_head(admitted);
+        if (!exchange_admit(io, tag & CROSSING_INDEX_MASK, tag & CROSSING_FIRST))
+            break;
+        tag_fifo_pop(admitted);
+    }
+    return any;
+}
+
+/* The application pays for the rounds in which its messages went out. */
+static void tell_rounds(struct io *io)
+{
+    const struct crossing *c = &io->crossing;
+    uint64_t rounds = c->ended.interrupts[POD_OUT];
+    if (c->delays)
+        rounds += c->model.pod.lane[POD_OUT].core.account.operations;
+    for (unsigned i = 0; i < c->old_count; i++)
+        rounds += c->old[i].pod.lane[POD_OUT].core.account.operations;
+    __atomic_store_n(&io->agent->out_rounds, rounds, __ATOMIC_RELAXED);
+}
+
+bool crossing_work(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    if (c->mode == DATAPATH_DIRECT && !c->old_count && !c->proxies[POD_IN])
+        return false;
+    bool any = advance_old(io);
+    if (c->delays)
+        any |= advance(io, &c->model, (double)io->now_ns);
+    for (enum pod_direction i = POD_IN; i < POD_DIRECTIONS; i++)
+        any |= take_from_proxy(io, i);
+    any |= admit_waiting(io);
+    for (unsigned i = 0; i < POD_DIRECTIONS; i++)
+        if (c->proxies[i])
+            proxy_ring(c->proxies[i]);
+    tell_rounds(io);
+    if (io->now_ns >= c->window_ends_ns)
+        close_window(io);
+    return any;
+}
+
+uint64_t crossing_next_ns(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    double next_ns = c->delays ? pod_next_ns(&c->model.pod) : INFINITY;
+    for (unsigned i = 0; i < c->old_count; i++)
+        next_ns = fmin(next_ns, pod_next_ns(&c->old[i].pod));
+    return next_ns < 1e19 ? (uint64_t)ceil(next_ns) : UINT64_MAX;
+}
+
+bool crossing_has_work(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    for (unsigned i = 0; i < POD_DIRECTIONS; i++)
+        if (c->proxies[i] && proxy_has_served(c->proxies[i]))
+            return true;
+    return c->admitted.count > 0 && ring_room(&io->agent->ingress_sq, 1) > 0;
+}
+
+/* ---- configuration ---- */
+
+/* The current model goes among those that end by themselves. */
+static void leave_behind(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    if (!c->delays)
+        return;
+    c->delays = false;
+    if (c->old_count == CROSSING_OLD_MAX) {
+        advance(io, &c->old[0], INFINITY);
+        forget_old(c, 0);
+    }
+    c->old[c->old_count++] = c->model;
+}
+
+static void start_proxies(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    for (enum pod_direction i = POD_IN; i < POD_DIRECTIONS; i++) {
+        cleanup_error struct error *err = NULL;
+        if (!c->proxies[i] &&
+            proxy_start(io->agent, i, ring_slots(&c->profile), &c->proxies[i], &err) < 0)
+            log_error("the sidecar's work is not done", LOG_ERROR(err));
+        if (c->proxies[i])
+            proxy_set(c->proxies[i], &c->profile);
+    }
+}
+
+static void make_model(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    struct profile profile = c->profile;
+    struct pod_options options = {.seed = io_config(io)->egress.seed ? io_config(io)->egress.seed
+                                                                     : clock_monotonic_ns(),
+                                  .less_path_ns = c->real_path_ns,
+                                  .connections = 1,
+                                  .host_elsewhere = true};
+    if (c->mode == DATAPATH_SIDECAR) { /* its proxies have the hold-off; there is no DPU */
+        profile.value[PROFILE_HOLDOFF_NS] = 0;
+        profile.value[PROFILE_COALESCE_BYTES] = 0;
+        profile.value[PROFILE_ARM_WORKERS] = profile.value[PROFILE_DMA_UNITS] = 0;
+        if (profile.value[PROFILE_PATH_NS] < options.less_path_ns + NS_PER_US * 2)
+            return;
+    }
+    pod_init(&c->model.pod, &profile, &options);
+    c->model.mode = c->mode;
+    c->delays = true;
+}
+
+static bool same_profile(const struct profile *a, const struct profile *b)
+{
+    return memcmp(a->value, b->value, sizeof a->value) == 0;
+}
+
+static double path_of_direct(void)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct profile direct;
+    return profile_load("direct", &direct, &problems) == 0 ? direct.value[PROFILE_PATH_NS] : 0;
+}
+
+void crossing_configure(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    const struct datapath_settings *settings = &io_config(io)->datapath;
+    if (c->slots > 0 && c->mode == settings->mode && same_profile(&c->profile, &settings->profile))
+        return;
+    if (c->slots == 0)
+        c->real_path_ns = path_of_direct();
+    leave_behind(io);
+    c->mode = settings->mode;
+    c->profile = settings->profile;
+    c->slots = ring_slots(&c->profile);
+    cpu_io_on_host(&io->agent->cpu, c->mode != DATAPATH_DPU);
+    if (c->mode == DATAPATH_SIDECAR)
+        start_proxies(io);
+    if (c->mode != DATAPATH_DIRECT)
+        make_model(io);
+}
+
+void crossing_destroy(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    for (unsigned i = 0; i < POD_DIRECTIONS; i++) {
+        proxy_stop(c->proxies[i]);
+        tag_fifo_free(&c->queued[i]);
+    }
+    tag_fifo_free(&c->admitted);
+    if (c->delays)
+        pod_release(&c->model.pod);
+    for (unsigned i = 0; i < c->old_count; i++)
+        pod_release(&c->old[i].pod);
+}

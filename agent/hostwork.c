@@ -1,0 +1,39 @@
+#include "agent/hostwork.h"
+
+#include "agent/agent.h"
+#include "agent/crossing.h"
+#include "model/path.h"
+
+static void spend(struct hostwork *work, enum modelled_station station, double ns)
+{
+    burn(&work->burner, ns);
+    metric_add(work->agent->metrics.modelled[station], ns / 1e9);
+}
+
+void hostwork_message(struct hostwork *work, const struct datapath_settings *settings,
+                      enum pod_direction direction, uint32_t bytes, bool wake)
+{
+    if (settings->mode != DATAPATH_DPU)
+        return;
+    const double *value = settings->profile.value;
+    bool server = direction == POD_IN;
+    uint32_t frame = bytes > CROSSING_BYTES_MIN ? bytes : CROSSING_BYTES_MIN;
+    if (wake)
+        spend(work, MODELLED_WAKE,
+              value[PROFILE_WAKE_NS] * (server ? value[PROFILE_SERVER_WAKE_RATIO] : 1));
+    spend(work, server ? MODELLED_IN : MODELLED_OUT,
+          path_host_ns(&settings->profile, frame, server));
+}
+
+void hostwork_settle(struct hostwork *work, const struct datapath_settings *settings)
+{
+    uint64_t rounds = __atomic_load_n(&work->agent->out_rounds, __ATOMIC_RELAXED);
+    if (rounds != work->rounds_paid && settings->mode == DATAPATH_DPU)
+        spend(work, MODELLED_WAKE,
+              settings->profile.value[PROFILE_WAKE_NS] * (double)(rounds - work->rounds_paid));
+    work->rounds_paid = rounds;
+    if (work->burner.burnt_ns != work->told_ns) {
+        work->told_ns = work->burner.burnt_ns;
+        cpu_burnt(&work->agent->cpu, (uint64_t)work->told_ns);
+    }
+}

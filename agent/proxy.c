@@ -1,0 +1,269 @@
+#include "agent/proxy.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "agent/agent.h"
+#include "agent/burn.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "model/random.h"
+
+enum { PROXY_STACK = 128 * 1024 };
+
+/* A round that took so much longer than its CPU did not get the processor in time. */
+#define PROXY_LATE_NS (NS_PER_MS)
+
+struct proxy {
+    struct agent *agent;
+    pthread_t thread;
+    enum pod_direction direction;
+    struct ring in, out; /* offset is the cost in ns, length the bytes */
+    struct doorbell bell;
+    uint32_t inside; /* I/O thread writes, any reads: atomic */
+    bool submitted;  /* since the bell was rung */
+    uint32_t stop;   /* atomic */
+    /* What the I/O thread sets: whole ns and bytes, atomic. */
+    uint64_t wake_ns, before_ns, holdoff_ns, eager_bytes;
+    uint64_t rounds, late; /* the thread writes: atomic */
+    /* The thread's own. */
+    struct burner burner;
+    struct random_stream random;
+    uint64_t earliest_ns; /* the next round's begin */
+    uint64_t clock_ns;    /* the thread's CPU clock when the last round ended */
+    double over_ns;       /* CPU that queues and sleeping took beyond what was to be burnt */
+};
+
+static uint64_t load(const uint64_t *value)
+{
+    return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+static void store(uint64_t *place, double value)
+{
+    __atomic_store_n(place, (uint64_t)llround(value), __ATOMIC_RELAXED);
+}
+
+static bool stopped(struct proxy *proxy)
+{
+    return __atomic_load_n(&proxy->stop, __ATOMIC_ACQUIRE);
+}
+
+/* Bytes that wait are enough to end the hold-off. */
+static bool eager(struct proxy *proxy)
+{
+    uint64_t enough = load(&proxy->eager_bytes), bytes = 0;
+    if (enough == 0)
+        return false;
+    for (uint32_t i = proxy->in.taken, n = ring_depth(&proxy->in); n > 0 && bytes < enough; n--)
+        bytes += proxy->in.slots[i++ & proxy->in.mask].length;
+    return bytes >= enough;
+}
+
+/* Sleeps until a message waits and a round may begin. False when the proxy ends. */
+static bool wait_for_round(struct proxy *proxy)
+{
+    while (!stopped(proxy)) {
+        bool waits = ring_peek(&proxy->in) != NULL;
+        if (waits && (clock_monotonic_ns() >= proxy->earliest_ns || eager(proxy)))
+            return true;
+        doorbell_arm(&proxy->bell);
+        if (stopped(proxy) || (!waits && ring_peek(&proxy->in)))
+            doorbell_disarm(&proxy->bell);
+        else
+            doorbell_wait(&proxy->bell, waits ? proxy->earliest_ns : UINT64_MAX);
+    }
+    return false;
+}
+
+static void spend(struct proxy *proxy, struct metric *metric, double ns)
+{
+    burn(&proxy->burner, ns);
+    metric_add(metric, ns / 1e9);
+}
+
+/* Burns the part of the wake-up that nobody waits for, less what this thread really did meanwhile:
+ * so its clock shows what the profile asks for. What can't be made good in a few rounds is let go.
+ */
+static void settle(struct proxy *proxy, double modelled_ns, double after_ns)
+{
+    uint64_t clock_ns = clock_thread_cpu_ns();
+    proxy->over_ns += (double)(clock_ns - proxy->clock_ns) - (modelled_ns - after_ns);
+    double paid_ns = fmax(0, fmin(after_ns, proxy->over_ns));
+    burn(&proxy->burner, after_ns - paid_ns);
+    metric_add(proxy->agent->metrics.modelled[MODELLED_WAKE], after_ns / 1e9);
+    proxy->over_ns = fmax(-1e5, fmin(1e5, proxy->over_ns - paid_ns));
+    proxy->clock_ns = clock_ns + (uint64_t)(after_ns - paid_ns);
+}
+
+/* Serves all that waits now; they are done together, when the last one is. */
+static void serve_round(struct proxy *proxy)
+{
+    const struct agent_metrics *m = &proxy->agent->metrics;
+    uint64_t begin_ns = clock_monotonic_ns(), cpu_ns = clock_thread_cpu_ns();
+    double wake_ns = (double)load(&proxy->wake_ns), before_ns = (double)load(&proxy->before_ns);
+    double holdoff_ns = (double)load(&proxy->holdoff_ns);
+    double modelled_ns = wake_ns;
+    struct descriptor *d;
+
+    proxy->earliest_ns = begin_ns;
+    if (holdoff_ns > 0)
+        proxy->earliest_ns += (uint64_t)random_exponential(&proxy->random, holdoff_ns);
+    spend(proxy, m->modelled[MODELLED_WAKE], before_ns);
+    for (uint32_t n = ring_depth(&proxy->in); n > 0 && (d = ring_pop(&proxy->in)); n--) {
+        struct descriptor *done = ring_slot(&proxy->out); /* as many as in: there is one */
+        spend(proxy, m->modelled[proxy->direction], d->offset);
+        modelled_ns += d->offset;
+        done->tag = d->tag;
+        ring_submit(&proxy->out, done);
+    }
+    ring_release(&proxy->in);
+    doorbell_ring(&proxy->agent->io_bell);
+    settle(proxy, modelled_ns, wake_ns - before_ns);
+    uint64_t took_ns = clock_monotonic_ns() - begin_ns;
+    if (took_ns > clock_thread_cpu_ns() - cpu_ns + PROXY_LATE_NS)
+        __atomic_store_n(&proxy->late, proxy->late + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&proxy->rounds, proxy->rounds + 1, __ATOMIC_RELAXED);
+}
+
+static void *run(void *argument)
+{
+    struct proxy *proxy = argument;
+    struct cpu_thread self;
+
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    metrics_thread_attach(proxy->agent->registry);
+    cpu_enter(&proxy->agent->cpu, &self, CPU_DATAPATH);
+    proxy->clock_ns = clock_thread_cpu_ns();
+    while (wait_for_round(proxy))
+        serve_round(proxy);
+    cpu_leave(&proxy->agent->cpu, &self);
+    metrics_thread_detach();
+    return NULL;
+}
+
+static int start_thread(struct proxy *proxy, struct error **err)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, PROXY_STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&proxy->thread, &attributes, run, proxy);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return failed ? error_make(err, failed, "can't start a proxy thread: %s", strerror(failed)) : 0;
+}
+
+static void free_proxy(struct proxy *proxy)
+{
+    ring_destroy(&proxy->in);
+    ring_destroy(&proxy->out);
+    doorbell_destroy(&proxy->bell);
+    free(proxy);
+}
+
+int proxy_start(struct agent *agent, enum pod_direction direction, uint32_t capacity,
+                struct proxy **ret_proxy, struct error **err)
+{
+    struct proxy *proxy = xcalloc(1, sizeof *proxy);
+    proxy->agent = agent;
+    proxy->direction = direction;
+    proxy->bell.fd = -1;
+    random_seed(&proxy->random, clock_monotonic_ns(), direction);
+    int result = ring_init(&proxy->in, capacity, err);
+    if (result == 0)
+        result = ring_init(&proxy->out, capacity, err);
+    if (result == 0)
+        result = doorbell_init(&proxy->bell, false, err);
+    if (result == 0)
+        result = start_thread(proxy, err);
+    if (result < 0) {
+        free_proxy(proxy);
+        return result;
+    }
+    *ret_proxy = proxy;
+    return 0;
+}
+
+void proxy_stop(struct proxy *proxy)
+{
+    if (!proxy)
+        return;
+    __atomic_store_n(&proxy->stop, 1, __ATOMIC_RELEASE);
+    doorbell_ring(&proxy->bell);
+    pthread_join(proxy->thread, NULL);
+    free_proxy(proxy);
+}
+
+void proxy_set(struct proxy *proxy, const struct profile *profile)
+{
+    const double *value = profile->value;
+    bool server = proxy->direction == POD_IN;
+    double wake_ns = value[PROFILE_WAKE_NS] * (server ? value[PROFILE_SERVER_WAKE_RATIO] : 1);
+    double holdoff_ns =
+        value[PROFILE_HOLDOFF_NS] * (server ? value[PROFILE_SERVER_HOLDOFF_RATIO] : 1);
+
+    store(&proxy->wake_ns, wake_ns);
+    store(&proxy->before_ns, wake_ns * value[PROFILE_WAKE_BEFORE]);
+    store(&proxy->holdoff_ns, holdoff_ns);
+    store(&proxy->eager_bytes, value[PROFILE_EAGER_BYTES]);
+}
+
+bool proxy_submit(struct proxy *proxy, uint32_t id, double cost_ns, uint32_t bytes)
+{
+    /* One place in `out` for each that is inside. */
+    struct descriptor *d = proxy->inside < ring_capacity(&proxy->in) ? ring_slot(&proxy->in) : NULL;
+    if (!d)
+        return false;
+    d->tag = id;
+    d->offset = (uint32_t)fmin(cost_ns, UINT32_MAX);
+    d->length = bytes;
+    ring_submit(&proxy->in, d);
+    __atomic_store_n(&proxy->inside, proxy->inside + 1, __ATOMIC_RELAXED);
+    proxy->submitted = true;
+    return true;
+}
+
+void proxy_ring(struct proxy *proxy)
+{
+    if (proxy->submitted && doorbell_ring(&proxy->bell))
+        metric_add(proxy->agent->metrics.doorbells[SIDE_PROXY], 1);
+    proxy->submitted = false;
+}
+
+bool proxy_served(struct proxy *proxy, uint32_t *ret_id)
+{
+    struct descriptor *d = ring_pop(&proxy->out);
+    if (!d)
+        return false;
+    *ret_id = d->tag;
+    ring_release(&proxy->out);
+    __atomic_store_n(&proxy->inside, proxy->inside - 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+bool proxy_has_served(struct proxy *proxy)
+{
+    return ring_peek(&proxy->out) != NULL;
+}
+
+uint32_t proxy_depth(const struct proxy *proxy)
+{
+    return __atomic_load_n(&proxy->inside, __ATOMIC_RELAXED);
+}
+
+uint64_t proxy_rounds(const struct proxy *proxy)
+{
+    return load(&proxy->rounds);
+}
+
+uint64_t proxy_late(const struct proxy *proxy)
+{
+    return load(&proxy->late);
+}
