@@ -69,18 +69,22 @@ static uint64_t take_burnt(struct cpu_account *account, uint64_t most)
     return burnt;
 }
 
-/* Divides what the I/O thread used since the last reading between itself and its guest. */
+/* Divides what the I/O thread used since the last reading between itself and its guest. What was
+ * burnt is known; the rest goes by the time that each had. */
 static void divide(struct cpu_account *account, uint64_t host_ns, uint64_t now_ns)
 {
     uint64_t guest_ns = __atomic_load_n(&account->lent_ns, __ATOMIC_RELAXED);
     uint64_t awake_ns = now_ns - __atomic_load_n(&account->blocked_ns, __ATOMIC_RELAXED);
-    uint64_t used = host_ns - account->host_ns, guest = guest_ns - account->guest_ns;
+    uint64_t used = host_ns - account->host_ns, burnt = take_burnt(account, used);
+    uint64_t guest = guest_ns - account->guest_ns;
     /* From another thread the I/O thread's present sleep reads as awake, and the next one less. */
     uint64_t awake = awake_ns > account->awake_ns ? awake_ns - account->awake_ns : 0;
+    guest = guest > burnt ? guest - burnt : 0;
+    awake = awake > burnt ? awake - burnt : 0;
     double share = guest < awake ? (double)guest / (double)awake : guest > 0;
-    uint64_t part = (uint64_t)((double)used * share);
-    account->shown_ns[CPU_APPLICATION] += part - take_burnt(account, part);
-    show_io(account, used - part);
+    uint64_t part = (uint64_t)((double)(used - burnt) * share);
+    account->shown_ns[CPU_APPLICATION] += part;
+    show_io(account, used - burnt - part);
     account->host_ns = host_ns;
     account->guest_ns = guest_ns;
     account->awake_ns = awake_ns;

@@ -344,6 +344,23 @@ uint64_t crossing_next_ns(struct io *io)
     return next_ns < 1e19 ? (uint64_t)ceil(next_ns) : UINT64_MAX;
 }
 
+/* Most that is made up for: beyond it, it is others who have the processor. */
+#define WAKE_MAX_NS 30e3
+
+uint64_t crossing_wake_ns(struct io *io)
+{
+    uint64_t next_ns = crossing_next_ns(io), early_ns = (uint64_t)io->crossing.wake_ns;
+    return next_ns == UINT64_MAX || next_ns < early_ns ? next_ns : next_ns - early_ns;
+}
+
+/* Follows the shortest of the last wake-ups: what a timer, an interrupt and the scheduler take when
+ * nobody else is in the way. */
+void crossing_woke(struct io *io, uint64_t late_ns)
+{
+    double *wake_ns = &io->crossing.wake_ns, late = fmin((double)late_ns, WAKE_MAX_NS);
+    *wake_ns += (late - *wake_ns) / (late < *wake_ns ? 4 : 64);
+}
+
 bool crossing_has_work(struct io *io)
 {
     struct crossing *c = &io->crossing;

@@ -70,6 +70,7 @@ struct crossing {
     struct tag_fifo admitted; /* requests that wait for room in the ingress SQ; CROSSING_FIRST */
     struct crossing_totals ended;
     double dma_copies[POD_DIRECTIONS];
+    double wake_ns; /* what it takes to wake by a timer, at the least */
     /* Whether the model's time is kept: counted a second at a time. */
     uint64_t window_ends_ns, logged_ns;
     uint32_t window_crossed, window_late;
@@ -103,6 +104,12 @@ bool crossing_work(struct io *io);
 
 /* When to look again; UINT64_MAX: nothing is inside. */
 uint64_t crossing_next_ns(struct io *io);
+
+/* When to wake for that: earlier, by what waking takes. In between the loop turns without sleeping. */
+uint64_t crossing_wake_ns(struct io *io);
+
+/* The thread woke so much later than crossing_wake_ns() asked for. */
+void crossing_woke(struct io *io, uint64_t late_ns);
 
 /* Whether there is something to do at once. */
 bool crossing_has_work(struct io *io);

@@ -108,8 +108,10 @@ static int wait_for_events(struct io *io, struct epoll_event *events, bool worke
         return epoll_wait(io->epoll, events, IO_EVENTS, 0);
     doorbell_arm(bell);
     if (!has_work(io)) {
-        uint64_t next = next_deadline(io), now = clock_monotonic_ns();
-        uint64_t wait = next <= now ? 0 : next - now;
+        uint64_t crossing = crossing_wake_ns(io), next = next_deadline(io);
+        uint64_t now = clock_monotonic_ns(), until = crossing < next ? crossing : next;
+        uint64_t wait = until <= now ? 0 : until - now;
+        next = until;
         timeout.tv_sec = (time_t)(wait / NS_PER_S);
         timeout.tv_nsec = (long)(wait % NS_PER_S);
         int count =
@@ -121,8 +123,11 @@ static int wait_for_events(struct io *io, struct epoll_event *events, bool worke
                                next == UINT64_MAX ? -1 : (int)(ms > 60000 ? 60000 : ms));
         }
         doorbell_disarm(bell);
+        uint64_t woke = clock_monotonic_ns();
         if (io->agent->guest)
-            cpu_blocked(&io->agent->cpu, clock_monotonic_ns() - now);
+            cpu_blocked(&io->agent->cpu, woke - now);
+        if (count == 0 && wait > 0 && until == crossing)
+            crossing_woke(io, woke - until);
         return count;
     }
     doorbell_disarm(bell);

@@ -18,6 +18,9 @@ enum { PROXY_STACK = 128 * 1024 };
 /* A round that took so much longer than its CPU did not get the processor in time. */
 #define PROXY_LATE_NS (NS_PER_MS)
 
+/* Most that is made good later, in ns of CPU. */
+#define OVER_NS 1e5
+
 struct proxy {
     struct agent *agent;
     pthread_t thread;
@@ -80,24 +83,20 @@ static bool wait_for_round(struct proxy *proxy)
     return false;
 }
 
-static void spend(struct proxy *proxy, struct metric *metric, double ns)
-{
-    burn(&proxy->burner, ns);
-    metric_add(metric, ns / 1e9);
-}
-
-/* Burns the part of the wake-up that nobody waits for, less what this thread really did meanwhile:
- * so its clock shows what the profile asks for. What can't be made good in a few rounds is let go.
+/*
+ * Burns a part of the wake-up, less what this thread really did since the last settlement beyond
+ * what it was to burn: to wake and to move descriptors is part of what a wake-up costs, so that its
+ * clock shows what the profile asks for. What a few rounds can't make good is let go.
  */
-static void settle(struct proxy *proxy, double modelled_ns, double after_ns)
+static void settle(struct proxy *proxy, double modelled_ns, double wake_ns)
 {
     uint64_t clock_ns = clock_thread_cpu_ns();
-    proxy->over_ns += (double)(clock_ns - proxy->clock_ns) - (modelled_ns - after_ns);
-    double paid_ns = fmax(0, fmin(after_ns, proxy->over_ns));
-    burn(&proxy->burner, after_ns - paid_ns);
-    metric_add(proxy->agent->metrics.modelled[MODELLED_WAKE], after_ns / 1e9);
-    proxy->over_ns = fmax(-1e5, fmin(1e5, proxy->over_ns - paid_ns));
-    proxy->clock_ns = clock_ns + (uint64_t)(after_ns - paid_ns);
+    proxy->over_ns += (double)(clock_ns - proxy->clock_ns) - modelled_ns;
+    double paid_ns = fmax(0, fmin(wake_ns, proxy->over_ns));
+    burn(&proxy->burner, wake_ns - paid_ns);
+    metric_add(proxy->agent->metrics.modelled[MODELLED_WAKE], wake_ns / 1e9);
+    proxy->over_ns = fmax(-OVER_NS, fmin(OVER_NS, proxy->over_ns - paid_ns));
+    proxy->clock_ns = clock_ns + (uint64_t)(wake_ns - paid_ns);
 }
 
 /* Serves all that waits now; they are done together, when the last one is. */
@@ -107,16 +106,17 @@ static void serve_round(struct proxy *proxy)
     uint64_t begin_ns = clock_monotonic_ns(), cpu_ns = clock_thread_cpu_ns();
     double wake_ns = (double)load(&proxy->wake_ns), before_ns = (double)load(&proxy->before_ns);
     double holdoff_ns = (double)load(&proxy->holdoff_ns);
-    double modelled_ns = wake_ns;
+    double modelled_ns = 0;
     struct descriptor *d;
 
     proxy->earliest_ns = begin_ns;
     if (holdoff_ns > 0)
         proxy->earliest_ns += (uint64_t)random_exponential(&proxy->random, holdoff_ns);
-    spend(proxy, m->modelled[MODELLED_WAKE], before_ns);
+    settle(proxy, 0, before_ns);
     for (uint32_t n = ring_depth(&proxy->in); n > 0 && (d = ring_pop(&proxy->in)); n--) {
         struct descriptor *done = ring_slot(&proxy->out); /* as many as in: there is one */
-        spend(proxy, m->modelled[proxy->direction], d->offset);
+        burn(&proxy->burner, d->offset);
+        metric_add(m->modelled[proxy->direction], d->offset / 1e9);
         modelled_ns += d->offset;
         done->tag = d->tag;
         ring_submit(&proxy->out, done);

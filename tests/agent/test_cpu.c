@@ -138,6 +138,37 @@ Test(cpu, a_guest_has_its_share, .timeout = 60)
     cpu_account_destroy(&account);
 }
 
+/* What the application burnt for the data path is the data path's; the I/O thread is the host's or
+ * the DPU's as it is told. */
+Test(cpu, burning_is_the_data_paths, .timeout = 60)
+{
+    struct cpu_account account;
+    struct cpu_thread self;
+    cpu_account_init(&account);
+    cpu_enter(&account, &self, CPU_APPLICATION);
+    double before = cpu_seconds(&account, CPU_APPLICATION);
+    burn(30 * NS_PER_MS);
+    cpu_burnt(&account, 20 * NS_PER_MS);
+    double spent = reread(&account, CPU_APPLICATION) - before;
+    cr_assert(spent >= 0.010 && spent < 0.025, "%f", spent);
+    cr_assert_float_eq(cpu_seconds(&account, CPU_DATAPATH), 0.020, 1e-9);
+    cpu_leave(&account, &self);
+    cpu_enter(&account, &self, CPU_IO);
+    reread(&account, CPU_IO);
+    double dpu = cpu_seconds(&account, CPU_IO);
+    cpu_io_on_host(&account, true);
+    burn(20 * NS_PER_MS);
+    cr_assert_lt(reread(&account, CPU_IO) - dpu, 0.005);
+    cr_assert_geq(cpu_seconds(&account, CPU_IO_HOST), 0.020);
+    cpu_io_on_host(&account, false);
+    double host = cpu_seconds(&account, CPU_IO_HOST);
+    burn(20 * NS_PER_MS);
+    cr_assert_geq(reread(&account, CPU_IO), dpu + 0.020);
+    cr_assert_eq(cpu_seconds(&account, CPU_IO_HOST), host);
+    cpu_leave(&account, &self);
+    cpu_account_destroy(&account);
+}
+
 /* A counter that falls is a restart to whoever reads it. */
 Test(cpu, nothing_ever_falls, .timeout = 60)
 {

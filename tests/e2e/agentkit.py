@@ -42,6 +42,7 @@ REASONS = {
     "external_error": (500,),
     "internal_error": (500,),
     "ingress_queue_full": (503,),
+    "datapath_full": (503,),
     "egress_queue_full": (503,),
     "memory_full": (503,),
     "too_many_requests": (503,),
