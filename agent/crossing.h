@@ -105,7 +105,8 @@ bool crossing_work(struct io *io);
 /* When to look again; UINT64_MAX: nothing is inside. */
 uint64_t crossing_next_ns(struct io *io);
 
-/* When to wake for that: earlier, by what waking takes. In between the loop turns without sleeping. */
+/* When to wake for that: earlier, by what waking takes. In between the loop turns without sleeping.
+ */
 uint64_t crossing_wake_ns(struct io *io);
 
 /* The thread woke so much later than crossing_wake_ns() asked for. */

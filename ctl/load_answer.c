@@ -100,6 +100,13 @@ static bool read_number(const char *text, size_t length, size_t *at, int64_t *re
     return true;
 }
 
+/* The header that an agent adds while its host is too busy for the model (agent/crossing.h). */
+static bool says_busy(const char *headers, size_t length)
+{
+    static const char name[] = "\"X-Dpumesh-Host-Busy\":";
+    return memmem(headers, length, name, sizeof(name) - 1) != NULL;
+}
+
 static void read_member(const char *key, size_t key_length, const char *value, size_t length,
                         struct load_answer *answer)
 {
@@ -113,6 +120,8 @@ static void read_member(const char *key, size_t key_length, const char *value, s
     } else if (key_length == 6 && memcmp(key, "req_id", 6) == 0) {
         if (read_number(value, length, &at, &number) && at == length)
             answer->req_id = number;
+    } else if (key_length == 7 && memcmp(key, "headers", 7) == 0) {
+        answer->host_busy = says_busy(value, length);
     }
 }
 
@@ -149,6 +158,9 @@ size_t load_object_read(const char *text, size_t length, struct load_answer *ret
     return at + 1;
 }
 
+/* How far into a frame the agent's own headers reach. */
+enum { FAST_HEADERS = 160 };
+
 /* The front as our agent and the original write it; false sends the caller the slow way. */
 static bool frame_fast(const char *text, size_t length, struct load_answer *ret)
 {
@@ -164,6 +176,8 @@ static bool frame_fast(const char *text, size_t length, struct load_answer *ret)
         return false;
     ret->status = (int)number;
     ret->req_id = req_id;
+    /* Among the headers, which come first; a body can't hold a bare quote. */
+    ret->host_busy = says_busy(text + at, length - at < FAST_HEADERS ? length - at : FAST_HEADERS);
     return true;
 }
 
@@ -176,6 +190,7 @@ static int read_line(enum load_answer_kind kind, const char *text, size_t length
     if (length == 0)
         return 0;
     ret->surplus = 0;
+    ret->host_busy = false;
     if (kind == LOAD_ANSWER_ANY) {
         ret->status = 0;
         ret->req_id = -1;

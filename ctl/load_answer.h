@@ -38,6 +38,7 @@ struct load_answer {
     int status;       /* 100 to 999; 0 for LOAD_ANSWER_ANY */
     int64_t req_id;   /* -1 when the answer has none */
     unsigned surplus; /* load_reader_end() only: objects after the first one */
+    bool host_busy;   /* the agent says that it does not keep the model's time */
 };
 
 struct load_reader {

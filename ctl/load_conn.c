@@ -97,6 +97,7 @@ static void request_answered(struct load_worker *worker, struct load_conn *conn,
     } else {
         load_stats_count(&stats->answered, 1);
         stats->status[answer->status]++;
+        stats->host_busy += answer->host_busy;
         stats->last_ns = worker->now_ns;
         histogram_record(stats->latency, latency);
     }

@@ -96,6 +96,8 @@ static int header_line(const char *line, size_t length, struct load_reader *read
     case 'x':
         if (field(line, length, "x-request-id:", &value, &size) && decimal(value, size, &id) == 0)
             reader->response.req_id = (int64_t)id;
+        else if (field(line, length, "x-dpumesh-host-busy:", &value, &size))
+            reader->response.host_busy = equals(value, size, "1");
         return 0;
     default:
         return 0;

@@ -142,6 +142,11 @@ void load_report_text(FILE *out, const struct load_plan *plan, const struct load
                 "Unsent:     %" PRIu64 " were due and found no free connection at %.0f/s; "
                 "the target is slower, or needs more --concurrency or --depth\n",
                 stats->unsent, plan->rate);
+    if (stats->host_busy)
+        fprintf(out,
+                "Host busy:  %" PRIu64 " answers say that the agent's host was too busy to keep "
+                "the model's time; do not trust the latencies\n",
+                stats->host_busy);
     if (stats->answered)
         print_latency(out, stats->latency);
     fputs("Bytes:      ", out);
@@ -193,6 +198,7 @@ json_t *load_report_json(const struct load_plan *plan, const struct load_stats *
     json_object_set_new(report, "requests", count(stats->started));
     json_object_set_new(report, "answered", count(stats->answered));
     json_object_set_new(report, "failed", count(stats->failed));
+    json_object_set_new(report, "host_busy", count(stats->host_busy));
     json_object_set_new(report, "unfinished", count(stats->unfinished));
     json_object_set_new(report, "unsent", count(stats->unsent));
     json_object_set_new(report, "warmup", count(stats->warmup));

@@ -33,6 +33,7 @@ void load_stats_merge(struct load_stats *into, const struct load_stats *from)
     into->started += from->started;
     into->answered += from->answered;
     into->failed += from->failed;
+    into->host_busy += from->host_busy;
     into->unfinished += from->unfinished;
     into->unsent += from->unsent;
     into->warmup += from->warmup;

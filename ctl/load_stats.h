@@ -32,9 +32,10 @@ const char *load_failure_name(enum load_failure failure);
 enum { LOAD_STATUS_MAX = 1000 };
 
 struct load_stats {
-    uint64_t started;  /* requests */
-    uint64_t answered; /* of them, with any status */
-    uint64_t failed;   /* of them, all kinds but doubled */
+    uint64_t started;   /* requests */
+    uint64_t answered;  /* of them, with any status */
+    uint64_t failed;    /* of them, all kinds but doubled */
+    uint64_t host_busy; /* answers of agents that did not keep the model's time */
     uint64_t unfinished;
     uint64_t unsent;        /* open loop: due before the end, and never sent */
     uint64_t warmup;        /* requests of the warm-up, answered or not */

@@ -174,3 +174,37 @@ Test(load_answer, caps)
         load_reader_free(&reader);
     }
 }
+
+/* An agent that does not keep the model's time says so in a header, whichever way it is read. */
+Test(load_answer, a_busy_host_is_seen)
+{
+    static const struct {
+        enum load_answer_kind kind;
+        const char *text;
+        bool busy;
+    } rows[] = {
+        {LOAD_ANSWER_FRAMES,
+         "{\"req_id\": 1, \"status\": 200, \"headers\": {\"Content-Type\": \"text/plain\", "
+         "\"X-Dpumesh-Host-Busy\": \"1\"}, \"body\": \"m\"}\n",
+         true},
+        {LOAD_ANSWER_FRAMES,
+         "{\"headers\": {\"X-Dpumesh-Host-Busy\": \"1\"}, \"status\": 200, \"body\": \"m\"}\n",
+         true},
+        {LOAD_ANSWER_FRAMES,
+         "{\"req_id\": 1, \"status\": 200, \"headers\": {}, \"body\": \"X-Dpumesh-Host-Busy\"}\n",
+         false},
+        {LOAD_ANSWER_HTTP,
+         "HTTP/1.1 200 OK\r\nx-dpumesh-host-busy: 1\r\nContent-Length: 1\r\n\r\nm", true},
+        {LOAD_ANSWER_HTTP, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nm", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct load_reader reader;
+        struct load_answer answer = {.host_busy = !rows[i].busy};
+        const char *data = rows[i].text;
+        size_t length = strlen(data);
+        load_reader_init(&reader, rows[i].kind);
+        cr_assert_eq(load_reader_next(&reader, &data, &length, &answer), 1, "row %zu", i);
+        cr_expect_eq(answer.host_busy, rows[i].busy, "row %zu", i);
+        load_reader_free(&reader);
+    }
+}
