@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "ctl/assign.h"
+#include "ctl/documents.h"
 #include "ctl/local/detach.h"
 #include "ctl/local/supervisor.h"
 #include "ctl/terminal.h"
@@ -20,11 +21,14 @@ struct up {
     const char *address;
     const char *agent;
     const char *metrics;
+    unsigned mode;
+    const char *profile;
     uint64_t timeout_ns;
     bool detach;
 
     struct in_addr base;
     struct assignments overrides;
+    struct datapath_override datapath;
 };
 
 static const struct option_entry entries[] = {
@@ -32,6 +36,7 @@ static const struct option_entry entries[] = {
      .help = "A file of DpuServices, YAML or JSON; \"-\" reads standard input."},
     {'r', "replicas", OPTION_TO_LIST(struct up, replicas), .argument = "SERVICE=N",
      .help = "Run N replicas of a service, whatever the file says. Also as a list: s0=3,s1=2."},
+    DOCUMENTS_OVERRIDE_ENTRIES(struct up),
     {'n', "name", OPTION_TO_STRING(struct up, name), .argument = "APP",
      .help = "The application's name; default: the first file's, without directory and ending."},
     {'a', "address", OPTION_TO_STRING(struct up, address), .argument = "IPV4",
@@ -62,6 +67,7 @@ static const char *const description[] = {
 static const struct option_example examples[] = {
     {"dpumesh up -f app.yaml", "runs it until Ctrl-C"},
     {"dpumesh up -f app.yaml -r s0=3 --detach", "three replicas of s0, in the background"},
+    {"dpumesh up -f app.yaml --mode sidecar", "with a proxy on the host instead of a DPU"},
 };
 
 static const struct option_status statuses[] = {
@@ -104,7 +110,8 @@ static int override_replicas(const struct up *up, struct plan *plan, struct prob
 static int make_plan(const struct up *up, struct plan **ret_plan, struct problems *problems)
 {
     cleanup_application struct application application = APPLICATION_INIT;
-    int r = application_load(up->files.items, up->files.count, &application, problems);
+    int r = application_load_with(up->files.items, up->files.count, &up->datapath, &application,
+                                  problems);
     if (r < 0)
         return r;
     for (size_t i = 0; i < application.skipped.count && i < PROBLEMS_MAX; i++)
@@ -248,6 +255,8 @@ static int run(const struct option_command *command, int argc, char **argv)
     int r = options_parse(command, argc, argv, &up, &options, &err);
     if (r == 0)
         r = check(&up, &err);
+    if (r == 0)
+        up.datapath = documents_override(&options, up.mode, up.profile);
     int status;
     if (r != 0) {
         status = options_exit(command, r, err);

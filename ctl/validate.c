@@ -92,7 +92,8 @@ static int run(const struct option_command *command, int argc, char **argv)
         return options_exit(command, r, err);
     if (profiles.count > 0)
         return validate_profile(&validate.measured);
-    if (documents_open(&files, &application, &status, &err) < 0)
+    static const struct datapath_override none;
+    if (documents_open(&files, &none, &application, &status, &err) < 0)
         return status;
     problems_print(&application.skipped, stderr, "dpumesh: left out: ");
     printf("%zu service%s, no problems\n", application.count, application.count == 1 ? "" : "s");

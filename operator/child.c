@@ -18,6 +18,16 @@ void visit_obstacle(struct visit *visit, bool stalled, const char *reason, const
     status_obstacle_set(&visit->obstacle, stalled, reason, message);
 }
 
+void visit_problems(struct visit *visit, const char *reason, const struct problems *problems)
+{
+    cleanup_buffer struct buffer text = BUFFER_INIT(2048);
+    for (size_t i = 0; i < problems->count && i < 3; i++)
+        buffer_printf(&text, "%s%s", i ? "; " : "", problems->texts[i]);
+    if (problems->count > 3)
+        buffer_printf(&text, "; and %zu more", problems->count - 3);
+    visit_obstacle(visit, true, reason, "%s", buffer_terminate(&text));
+}
+
 void visit_failed(struct visit *visit, const char *message)
 {
     if (!visit->failure)

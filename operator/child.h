@@ -47,6 +47,10 @@ struct kube_reference visit_reference(const struct visit *visit);
 void visit_obstacle(struct visit *visit, bool stalled, const char *reason, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The same for what a reader found wrong: the first of its sentences. It will not go away by
+ * itself. */
+void visit_problems(struct visit *visit, const char *reason, const struct problems *problems);
+
 /* Keeps what a request failed with: the visit ends in KUBE_RETRY. */
 void visit_failed(struct visit *visit, const char *message);
 

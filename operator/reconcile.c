@@ -8,6 +8,7 @@
 #include "kube/time.h"
 #include "operator/autoscaler.h"
 #include "operator/child.h"
+#include "operator/profile.h"
 #include "operator/status.h"
 
 const struct kube_resource operator_dpuservices = {"dpumesh.io", "v1alpha1", "dpuservices",
@@ -31,12 +32,7 @@ static void read_spec(struct visit *v)
     struct document document = {.file = v->file, .root = v->object};
     if (dpuservice_parse(&document, &v->service, &problems) == 0)
         return;
-    cleanup_buffer struct buffer text = BUFFER_INIT(2048);
-    for (size_t i = 0; i < problems.count && i < 3; i++)
-        buffer_printf(&text, "%s%s", i ? "; " : "", problems.texts[i]);
-    if (problems.count > 3)
-        buffer_printf(&text, "; and %zu more", problems.count - 3);
-    visit_obstacle(v, true, "InvalidSpec", "%s", buffer_terminate(&text));
+    visit_problems(v, "InvalidSpec", &problems);
 }
 
 /* The pod that stands for all that do not run: one that is still there before one that ended, and
@@ -288,7 +284,8 @@ static void visit_run(struct visit *v)
     if (v->cancelled || v->gone)
         return;
     read_spec(v);
-    if (v->service)
+    /* Without its profile what stands is left alone, as with a spec that is wrong. */
+    if (v->service && visit_find_profile(v))
         sync_children(v);
     if (v->cancelled || v->behind)
         return;
@@ -351,4 +348,5 @@ void operator_sources(const char *selector,
     ret_sources[SOURCE_DPUSERVICES].matters = service_matters;
     ret_sources[SOURCE_PODS].resource = &pods;
     ret_sources[SOURCE_PODS].key = trim_key_pod;
+    operator_profile_source(&ret_sources[SOURCE_PROFILES]);
 }

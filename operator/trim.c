@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "operator/profile.h"
 #include "operator/trim_private.h"
 
 /* 64-bit FNV-1a. */
@@ -116,7 +117,8 @@ bool trim_key_self(void *context, const struct kube_object *object, struct buffe
     return buffer_printf(ret_key, "%s/%s", object->namespace, object->name) == 0;
 }
 
-/* Those that the operator scales itself are looked at every few seconds, and may be few of many. */
+/* Those that the operator scales itself are looked at every few seconds, and may be few of many; so
+ * may those be that a profile concerns. */
 static void index_dpuservice(void *context, const json_t *object,
                              const char *keys[KUBE_INDEXES_MAX])
 {
@@ -124,6 +126,10 @@ static void index_dpuservice(void *context, const json_t *object,
     (void)context;
     if (json_is_object(scaling) && strcmp(trim_text(scaling, "engine"), "hpa") != 0)
         keys[0] = TRIM_AUTOSCALED;
+    const char *profile = json_string_value(
+        json_object_get(json_object_get(json_object_get(object, "spec"), "datapath"), "profile"));
+    if (profile && !datapath_is_shipped(profile))
+        keys[TRIM_PROFILE_INDEX] = profile;
 }
 
 /* ---- pods ---- */
@@ -257,6 +263,10 @@ void trim_store_options(enum operator_source source, struct kube_store_options *
     if (source == SOURCE_PODS) {
         ret_options->transform = trim_pod;
         ret_options->index = index_pod;
+    } else if (source == SOURCE_PROFILES) {
+        ret_options->transform = trim_profile;
+        ret_options->index = NULL;
+        ret_options->data_bytes = OPERATOR_PROFILE_BYTES_MAX + 2;
     } else if (source != SOURCE_DPUSERVICES) {
         unsigned kind = (unsigned)source - SOURCE_CHILDREN;
         kinds[kind] = (enum child_kind)kind;

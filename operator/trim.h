@@ -18,6 +18,7 @@ enum operator_source {
     SOURCE_DPUSERVICES,
     SOURCE_CHILDREN, /* CHILD_KINDS of them, in the order of enum child_kind */
     SOURCE_PODS = SOURCE_CHILDREN + CHILD_KINDS,
+    SOURCE_PROFILES, /* ConfigMaps that hold a profile */
     OPERATOR_SOURCES
 };
 
@@ -26,6 +27,9 @@ enum operator_source {
 
 /* The key of DpuServices that the operator scales itself, in index 0 of their store. */
 #define TRIM_AUTOSCALED "builtin"
+
+/* Index 1 of DpuServices: the profile that they name, when it is not shipped. */
+#define TRIM_PROFILE_INDEX 1
 
 /* The digest under which an object's uid is compared. */
 uint64_t trim_uid(const char *uid);

@@ -24,6 +24,19 @@ static const json_t *get(const json_t *object, const char *outer, const char *in
     return json_object_get(json_object_get(object, outer), inner);
 }
 
+const char *plan_mode(const struct plan_service *service)
+{
+    return json_string_value(get(service->agent, "datapath", "mode"));
+}
+
+const char *plan_profile(const struct plan_service *service)
+{
+    const json_t *profile = get(service->agent, "datapath", "profile");
+    const char *name =
+        json_string_value(json_is_object(profile) ? json_object_get(profile, "name") : profile);
+    return name ? name : "";
+}
+
 static int add_endpoint(struct plan_service *service, enum plan_kind kind, struct in_addr address,
                         json_int_t port, bool node_port, struct error **err)
 {

@@ -62,6 +62,10 @@ void plan_connect(struct plan *plan);
 /* The service of this name, or NULL. */
 struct plan_service *plan_find(const struct plan *plan, const char *name);
 
+/* The data path of a service: "dpu"; the name of its profile, "" in mode direct. Borrowed. */
+const char *plan_mode(const struct plan_service *service);
+const char *plan_profile(const struct plan_service *service);
+
 /* "bridge" or "http": the LISTEN_FDNAMES name. */
 const char *plan_kind_name(enum plan_kind kind);
 

@@ -54,9 +54,10 @@ static json_t *report_service(const struct local_service *service)
     json_t *replicas = json_array();
     for (size_t i = 0; i < service->replica_count; i++)
         json_array_append_new(replicas, report_replica(service->replicas[i]));
-    return json_pack("{s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "name", service->plan->name, "desired",
-                     (int)service->desired, "ready", (int)supervisor_ready(service), "restarts",
-                     (int)supervisor_restarts(service), "bridge",
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "name", service->plan->name,
+                     "mode", plan_mode(service->plan), "profile", plan_profile(service->plan),
+                     "desired", (int)service->desired, "ready", (int)supervisor_ready(service),
+                     "restarts", (int)supervisor_restarts(service), "bridge",
                      endpoints(service->plan, PLAN_BRIDGE), "http",
                      endpoints(service->plan, PLAN_HTTP), "replicas", replicas);
 }
@@ -127,6 +128,7 @@ void report_print(const json_t *application, bool wide, FILE *file)
 {
     cleanup_table struct table table = TABLE_INIT;
     table_column(&table, "SERVICE");
+    table_column(&table, "MODE");
     table_column(&table, ">REPLICAS");
     table_column(&table, ">READY");
     table_column(&table, "BRIDGE");
@@ -139,6 +141,7 @@ void report_print(const json_t *application, bool wide, FILE *file)
         cleanup_free char *bridge = join(json_object_get(service, "bridge"));
         cleanup_free char *http = join(json_object_get(service, "http"));
         table_cell(&table, "%s", text_of(service, "name"));
+        table_cell(&table, "%s", text_of(service, "mode"));
         table_cell(&table, "%lld", number_of(service, "desired"));
         table_cell(&table, "%lld/%lld", number_of(service, "ready"), number_of(service, "desired"));
         table_cell(&table, "%s", bridge);

@@ -16,12 +16,30 @@ bool controller_key(const struct controller_source *source, const struct kube_ob
     return buffer_printf(ret_key, "%s%s%s", object->namespace, slash, object->name) == 0;
 }
 
+/* Where the keys of one change go. */
+struct key_adding {
+    struct kube_queue *queue;
+    enum kube_lane lane;
+};
+
+static void add_key(void *context, const char *key)
+{
+    const struct key_adding *adding = context;
+    kube_queue_add(adding->queue, key, adding->lane);
+}
+
 static void queue_object(const struct controller_source *source, const struct kube_object *object,
                          enum kube_lane lane)
 {
+    struct kube_controller *controller = source->controller;
+    if (source->source->keys) {
+        struct key_adding adding = {controller->queue, lane};
+        source->source->keys(controller->options.context, controller, object, add_key, &adding);
+        return;
+    }
     cleanup_buffer struct buffer key = BUFFER_INIT(KUBE_KEY_BYTES_MAX);
     if (controller_key(source, object, &key) && key.length)
-        kube_queue_add(source->controller->queue, buffer_terminate(&key), lane);
+        kube_queue_add(controller->queue, buffer_terminate(&key), lane);
 }
 
 static void store_changed(void *context, const struct kube_object *before,
@@ -145,6 +163,7 @@ static int start_reflector(struct kube_controller *controller, struct controller
     const struct kube_controller_options *options = &controller->options;
     const struct kube_reflector_options reflector = {
         .resource = source->source->resource,
+        .name = source->source->name,
         .namespace = namespace,
         .label_selector = source->source->label_selector,
         .field_selector = source->source->field_selector,

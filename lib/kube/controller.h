@@ -41,9 +41,15 @@ enum {
     KUBE_KEY_BYTES_MAX = 512 /* a key; a namespace has 63 at most, a name 253 */
 };
 
+struct kube_controller;
+
+/* Adds a key ("namespace/name") to those that a change concerns. */
+typedef void kube_key_add(void *adding, const char *key);
+
 /* What is watched and whose business a change is. */
 struct kube_controller_source {
     const struct kube_resource *resource;
+    const char *name; /* in metrics, where two sources watch one resource; NULL: its plural */
     const char *label_selector, *field_selector;
     bool managed_fields; /* the transform reads metadata.managedFields */
     bool secondary; /* keys that its changes concern come after those of other sources, though one
@@ -53,6 +59,10 @@ struct kube_controller_source {
      * concerns; false: nobody's. Called for the object before and after each change. NULL: the
      * object's own. */
     bool (*key)(void *context, const struct kube_object *object, struct buffer *ret_key);
+    /* The same for a change that concerns any number of keys, instead of key: calls add with each.
+     * It may read the controller's stores; the source's own has the change already. */
+    void (*keys)(void *context, struct kube_controller *controller,
+                 const struct kube_object *object, kube_key_add *add, void *adding);
     /* Can veto a change that does not matter, such as one of status alone: called when both are
      * there. NULL: all matter. */
     bool (*matters)(void *context, const struct kube_object *before,
@@ -69,8 +79,6 @@ struct kube_outcome {
     uint64_t after_ns;
     char *message; /* KUBE_RETRY: a sentence for failed(), or NULL; freed by the runtime */
 };
-
-struct kube_controller;
 
 struct kube_controller_options {
     const char *name;

@@ -48,9 +48,9 @@ static double count_bytes(void *store)
 }
 
 static struct metric *declare(struct metrics *registry, const struct metric_spec *spec,
-                              const struct kube_resource *resource)
+                              const char *name)
 {
-    const char *labels[] = {resource->plural};
+    const char *labels[] = {name};
     return metric_series(metrics_family(registry, spec), labels);
 }
 
@@ -58,14 +58,15 @@ static void declare_metrics(struct kube_reflector *reflector)
 {
     const struct kube_reflector_options *options = &reflector->options;
     struct reflector_metrics *metrics = &reflector->metrics;
+    const char *name = options->name ? options->name : options->resource->plural;
     if (!options->metrics)
         return;
-    metrics->lists = declare(options->metrics, &lists_spec, options->resource);
-    metrics->list_duration = declare(options->metrics, &list_duration_spec, options->resource);
-    metrics->watches = declare(options->metrics, &watches_spec, options->resource);
-    metrics->watch_failures = declare(options->metrics, &watch_failures_spec, options->resource);
-    metrics->items = declare(options->metrics, &items_spec, options->resource);
-    metrics->bytes = declare(options->metrics, &bytes_spec, options->resource);
+    metrics->lists = declare(options->metrics, &lists_spec, name);
+    metrics->list_duration = declare(options->metrics, &list_duration_spec, name);
+    metrics->watches = declare(options->metrics, &watches_spec, name);
+    metrics->watch_failures = declare(options->metrics, &watch_failures_spec, name);
+    metrics->items = declare(options->metrics, &items_spec, name);
+    metrics->bytes = declare(options->metrics, &bytes_spec, name);
     metric_callback(metrics->items, count_items, options->store);
     metric_callback(metrics->bytes, count_bytes, options->store);
 }

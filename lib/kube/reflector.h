@@ -23,6 +23,7 @@
 
 struct kube_reflector_options {
     const struct kube_resource *resource;
+    const char *name;           /* label resource of its metrics; NULL: the resource's plural */
     const char *namespace;      /* NULL: all */
     const char *label_selector; /* NULL: none */
     const char *field_selector;

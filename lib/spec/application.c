@@ -154,24 +154,48 @@ static void check_node_ports(const struct application *application, struct probl
     }
 }
 
-/* complete: the documents are all that there are; else one that could not be read is missing. */
-static int parse(const struct documents *documents, const char *origin, bool complete,
-                 struct application *application, struct problems *problems)
+/* The services among the documents, each with its data path if all profiles are known; clears
+ * *complete where the name of one is not. */
+static void read_services(const struct documents *documents,
+                          const struct datapath_override *override, bool profiles_known,
+                          struct application *application, bool *complete,
+                          struct problems *problems)
 {
-    size_t before = problems->count;
 
     for (size_t i = 0; i < documents->count; i++) {
+        const struct document *document = &documents->items[i];
         size_t count = problems->count;
-        if (!is_ours(&documents->items[i], &application->skipped, problems)) {
-            complete &= problems->count == count;
+        if (own_profiles_is(document))
+            continue;
+        if (!is_ours(document, &application->skipped, problems)) {
+            *complete &= problems->count == count;
             continue;
         }
-        cleanup_dpuservice struct dpuservice *service =
-            dpuservice_read(&documents->items[i], problems);
-        complete &= service->name != NULL;
+        cleanup_dpuservice struct dpuservice *service = dpuservice_read(document, problems);
+        *complete &= service->name != NULL;
+        /* An override that is wrong for one is told once. */
+        if (problems->count == count && profiles_known &&
+            own_profiles_give(&application->profiles, override, service, problems) < 0)
+            profiles_known = !override->profile;
         if (add_service(application, service, problems) == 0)
             service = NULL;
     }
+}
+
+/* complete: the documents are all that there are; else one that could not be read is missing. */
+static int parse(const struct documents *documents, const char *origin, bool complete,
+                 const struct datapath_override *override, struct application *application,
+                 struct problems *problems)
+{
+    size_t before = problems->count;
+
+    for (size_t i = 0; i < documents->count; i++)
+        if (own_profiles_is(&documents->items[i]))
+            own_profiles_take(&application->profiles, &documents->items[i], problems);
+    own_profiles_load(&application->profiles, override, problems);
+    /* One that is missing may be in what could not be read. */
+    bool profiles_known = complete && problems->count == before;
+    read_services(documents, override, profiles_known, application, &complete, problems);
     if (problems->count == before && application->count == 0)
         problem_add(problems, "%s: no DpuService in it", origin);
     /* A service whose name is not known would make callees look missing: one cause, one problem. */
@@ -187,11 +211,20 @@ static int parse(const struct documents *documents, const char *origin, bool com
 int application_parse(const struct documents *documents, const char *origin,
                       struct application *application, struct problems *problems)
 {
-    return parse(documents, origin, true, application, problems);
+    return parse(documents, origin, true, &(struct datapath_override){.profile = NULL}, application,
+                 problems);
 }
 
 int application_load(const char *const *paths, size_t path_count, struct application *application,
                      struct problems *problems)
+{
+    return application_load_with(paths, path_count, &(struct datapath_override){.profile = NULL},
+                                 application, problems);
+}
+
+int application_load_with(const char *const *paths, size_t path_count,
+                          const struct datapath_override *override, struct application *application,
+                          struct problems *problems)
 {
     cleanup_documents struct documents documents = DOCUMENTS_INIT;
     size_t before = problems->count;
@@ -203,7 +236,7 @@ int application_load(const char *const *paths, size_t path_count, struct applica
     }
     if (documents.count > 0 || problems->count == before) {
         int ret = parse(&documents, path_count ? paths[0] : "no file", problems->count == before,
-                        application, problems);
+                        override, application, problems);
         first = first ? first : ret;
     }
     if (first < 0)
@@ -217,5 +250,6 @@ void application_free(struct application *application)
         dpuservice_free(application->services[i]);
     free(application->services);
     problems_free(&application->skipped);
+    own_profiles_free(&application->profiles);
     *application = (struct application)APPLICATION_INIT;
 }

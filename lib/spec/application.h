@@ -1,7 +1,7 @@
 /*
  * A whole application: all DpuServices of a set of files, in the order of the documents, and the
  * rules that need more than one of them: names are unique, node ports do not clash, and every
- * service that is called exists.
+ * service that is called and every profile that is named exists.
  *
  *     cleanup_application struct application app = APPLICATION_INIT;
  *     cleanup_problems struct problems problems = PROBLEMS_INIT;
@@ -17,9 +17,10 @@
 
 #include "doc/document.h"
 #include "doc/problem.h"
-#include "spec/dpuservice.h"
+#include "spec/own_profiles.h"
 
 struct application {
+    struct own_profiles profiles; /* those that stand among the documents */
     size_t count;
     struct dpuservice **services;
     struct problems
@@ -28,7 +29,7 @@ struct application {
 
 #define APPLICATION_INIT                                                                           \
     {                                                                                              \
-        0, NULL, PROBLEMS_INIT                                                                     \
+        {0, NULL}, 0, NULL, PROBLEMS_INIT                                                          \
     }
 
 /*
@@ -38,7 +39,13 @@ struct application {
 int application_load(const char *const *paths, size_t path_count, struct application *application,
                      struct problems *problems);
 
-/* The same from documents that are already read. origin names them all, for a message. */
+/* The same, where the command line overrides mode or profile. */
+int application_load_with(const char *const *paths, size_t path_count,
+                          const struct datapath_override *override, struct application *application,
+                          struct problems *problems);
+
+/* As application_load(), from documents that are already read. origin names them all, for a
+ * message. */
 int application_parse(const struct documents *documents, const char *origin,
                       struct application *application, struct problems *problems);
 

@@ -13,7 +13,7 @@ enum { SHIPPED_NAMES_MAX = 1024 };
 const char *const datapath_mode_names[] = {"direct", "sidecar", "dpu", NULL};
 
 /* What profiles/ holds, so that reading a DpuService need not read a profile. */
-const struct datapath_shipped_kind datapath_shipped_kinds[] = {
+const struct datapath_shipped datapath_shipped_kinds[] = {
     {"bluefield3-native", PROFILE_DPU}, {"bluefield3-preload", PROFILE_DPU},
     {"direct", PROFILE_DIRECT},         {"envoy-permissive", PROFILE_SIDECAR},
     {"envoy-strict", PROFILE_SIDECAR},  {"ideal", PROFILE_DPU},
@@ -32,7 +32,7 @@ const char datapath_rule_says[] =
     "self.profile + ' is a profile of kind ' + " SHIPPED "[self.profile] + ', but mode is ' + "
     "self.mode + '; name one of kind ' + self.mode + ', or change the mode'";
 
-static const struct datapath_shipped_kind *shipped(const char *name)
+static const struct datapath_shipped *shipped(const char *name)
 {
     for (size_t i = 0; i < datapath_shipped_kind_count; i++)
         if (strcmp(datapath_shipped_kinds[i].name, name) == 0)
@@ -66,7 +66,20 @@ const char *datapath_default_profile(enum datapath_mode mode)
     abort();
 }
 
-int datapath_shipped(struct buffer *out)
+bool datapath_is_shipped(const char *name)
+{
+    return shipped(name) != NULL;
+}
+
+enum profile_kind datapath_shipped_kind(const char *name)
+{
+    const struct datapath_shipped *known = shipped(name);
+    if (!known)
+        abort(); /* a caller's bug */
+    return known->kind;
+}
+
+int datapath_shipped_names(struct buffer *out)
 {
     int ret = 0;
     for (size_t i = 0; ret == 0 && i < datapath_shipped_kind_count; i++)
@@ -74,9 +87,8 @@ int datapath_shipped(struct buffer *out)
     return ret;
 }
 
-/* Refuses a profile that is not of the mode's kind. */
-static int check_kind(const char *name, enum profile_kind kind, enum datapath_mode mode,
-                      const struct place *place, struct problems *problems)
+int datapath_check_kind(const char *name, enum profile_kind kind, enum datapath_mode mode,
+                        const struct place *place, struct problems *problems)
 {
     if (kind == datapath_kind(mode))
         return 0;
@@ -93,10 +105,10 @@ void datapath_check_choice(const struct datapath_choice *choice, const struct pl
                            struct problems *problems)
 {
     struct place at = PLACE_KEY(place, "profile");
-    const struct datapath_shipped_kind *known = choice->profile ? shipped(choice->profile) : NULL;
+    const struct datapath_shipped *known = choice->profile ? shipped(choice->profile) : NULL;
 
     if (known)
-        check_kind(known->name, known->kind, choice->mode, &at, problems);
+        datapath_check_kind(known->name, known->kind, choice->mode, &at, problems);
 }
 
 void datapath_finish_choice(struct datapath_choice *choice)
@@ -123,7 +135,7 @@ int datapath_take(struct datapath_choice *choice, const char *text, size_t lengt
     if (ret == 0)
         ret = profile_read(object, &root, &profile, problems);
     if (ret == 0)
-        ret = check_kind(profile.name, profile.kind, choice->mode, &root, problems);
+        ret = datapath_check_kind(profile.name, profile.kind, choice->mode, &root, problems);
     if (ret < 0)
         return ret;
     json_decref(choice->own);
@@ -140,7 +152,7 @@ static int read_named(const char *name, struct profile *ret, const struct place 
 
     if (shipped(name))
         return profile_load(name, ret, problems);
-    datapath_shipped(&names);
+    datapath_shipped_names(&names);
     place_problem(place, problems,
                   "no profile is called \"%.64s\"; there are %s, or give a whole profile", name,
                   buffer_terminate(&names));
@@ -170,7 +182,7 @@ int datapath_resolve(struct datapath_settings *settings, const struct place *pla
         ret = -EINVAL;
     }
     if (ret == 0)
-        ret = check_kind(profile.name, profile.kind, settings->mode, &at, problems);
+        ret = datapath_check_kind(profile.name, profile.kind, settings->mode, &at, problems);
     if (ret == 0)
         settings->profile = profile;
     return ret;

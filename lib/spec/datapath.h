@@ -17,6 +17,7 @@
 #define DPUMESH_SPEC_DATAPATH_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buffer.h"
@@ -75,15 +76,23 @@ const char *datapath_own_name(const struct datapath_choice *choice);
 int datapath_take(struct datapath_choice *choice, const char *text, size_t length,
                   const char *origin, struct problems *problems);
 
+/* Whether a profile of this name is shipped, and of what kind one is that is. */
+bool datapath_is_shipped(const char *name);
+enum profile_kind datapath_shipped_kind(const char *name);
+
+/* Refuses a profile that is not of the mode's kind; 0, or -EINVAL and a sentence at place. */
+int datapath_check_kind(const char *name, enum profile_kind kind, enum datapath_mode mode,
+                        const struct place *place, struct problems *problems);
+
 /* Appends the names of the shipped profiles: "a, b, c". 0 or -ENOBUFS. */
-int datapath_shipped(struct buffer *out);
+int datapath_shipped_names(struct buffer *out);
 
 /* The shipped profiles and their kinds, for the API server's rule; a test compares them. */
-struct datapath_shipped_kind {
+struct datapath_shipped {
     const char *name;
     enum profile_kind kind;
 };
-extern const struct datapath_shipped_kind datapath_shipped_kinds[];
+extern const struct datapath_shipped datapath_shipped_kinds[];
 extern const size_t datapath_shipped_kind_count;
 
 /* Fields of spec.datapath that name mode and profile; member: a struct datapath_choice. */

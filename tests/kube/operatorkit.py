@@ -282,6 +282,9 @@ class System:
         for document, one in zip(documents, items):
             document["metadata"]["namespace"] = self.namespace
             document["metadata"]["labels"] = one["metadata"].get("labels", {})
+            if one["metadata"]["name"] != name:  # its profile need not be there
+                document["spec"].pop("datapath", None)
+        documents += self.profiles(name)
         uid = next(one["metadata"]["uid"] for one in items if one["metadata"]["name"] == name)
         owner = {
             "apiVersion": documents[0]["apiVersion"], "kind": "DpuService", "name": name,
@@ -292,6 +295,12 @@ class System:
         for one in ours:
             one["metadata"]["ownerReferences"] = [owner]
         return {(one["kind"], one["metadata"]["name"]): one for one in ours}
+
+    def profiles(self, name):
+        """The ConfigMap of the profile that the DpuService names, if there is one."""
+        own = self.dpu(name)["spec"].get("datapath", {}).get("profile")
+        found = own and self.get("ConfigMap", own)
+        return [{"apiVersion": "v1", "kind": "ConfigMap", **found}] if found else []
 
     def difference(self, name):
         """What keeps it from being converged, or None."""

@@ -320,6 +320,49 @@ Test(controller, lets_a_source_veto)
     end(&bench);
 }
 
+/* A gadget that concerns all widgets, found in their store. */
+static void keys_of_all(void *context, struct kube_controller *controller,
+                        const struct kube_object *object, kube_key_add *add, void *adding)
+{
+    char key[64];
+    (void)context;
+    for (unsigned i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%u", i);
+        cleanup_kube_object const struct kube_object *widget =
+            kube_store_get(kube_controller_store(controller, 0), object->namespace, name);
+        snprintf(key, sizeof(key), "%s/%s", object->namespace, name);
+        if (widget)
+            add(adding, key);
+    }
+}
+
+Test(controller, one_change_concerns_many)
+{
+    struct bench bench;
+    init(&bench);
+    bench.sources[1].key = NULL;
+    bench.sources[1].keys = keys_of_all;
+    for (unsigned i = 0; i < 3; i++)
+        put(&bench, &widgets, i, "w");
+    put(&bench, &widgets, 9, "w");
+    start(&bench);
+    expect_count(&bench, &bench.calls, 4);
+    sleep_ms(20);
+    unsigned before = read_count(&bench, &bench.calls);
+    put(&bench, &gadgets, 1, "x");
+    for (unsigned i = 0; i < 3; i++)
+        expect_count(&bench, &bench.by_key[i], 2);
+    fake_delete(bench.server, "gadgets", "a", "n1");
+    for (unsigned i = 0; i < 3; i++)
+        expect_count(&bench, &bench.by_key[i], 3);
+    sleep_ms(20);
+    cr_assert_eq(read_count(&bench, &bench.calls), before + 6);
+    cr_assert_eq(read_count(&bench, &bench.by_key[9]), 1, "not among them");
+    cr_assert_eq(read_count(&bench, &bench.by_key[3]), 0, "not there");
+    end(&bench);
+}
+
 Test(controller, watches_some_namespaces)
 {
     static const char *const namespaces[] = {"a", "c", NULL};

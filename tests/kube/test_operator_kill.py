@@ -140,7 +140,7 @@ def test_while_it_starts(system):
     system.apply(dpu_service("s0"))
     with FaultProxy(system.cluster) as proxy:
         operator = system.prepared(url=proxy.url, identity="the-same")
-        for number in range(1, 10):  # two for the lease, seven watches
+        for number in range(1, 11):  # two for the lease, eight watches
             kill = proxy.kill_at(number, operator.kill, **BEGINNING)
             operator.start()
             assert kill.hit.wait(20), operator.text()
@@ -149,7 +149,7 @@ def test_while_it_starts(system):
         operator.start().wait_leading()
         system.converged("s0")
         operator.stop()
-    print("start: 9 kill points")
+    print("start: 10 kill points")
 
 
 def test_killed_at_any_time(system):

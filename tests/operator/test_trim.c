@@ -459,6 +459,39 @@ Test(trim, autoscaled_are_indexed)
     kube_store_free(store);
 }
 
+/* Those that a profile of somebody's own concerns, and none that name a shipped one. */
+Test(trim, own_profiles_are_indexed)
+{
+    static const char *const specs[] = {
+        "{}",
+        "{\"datapath\": {\"mode\": \"dpu\"}}",
+        "{\"datapath\": {\"mode\": \"dpu\", \"profile\": \"ideal\"}}",
+        "{\"datapath\": {\"mode\": \"dpu\", \"profile\": \"mine\"}}",
+        "{\"datapath\": {\"profile\": \"mine\"}, \"autoscaling\": {\"maxReplicas\": 3}}",
+        "{\"datapath\": {\"profile\": \"other\"}}",
+    };
+    static const struct {
+        const char *key;
+        int count;
+    } expected[] = {{"mine", 2}, {"other", 1}, {"ideal", 0}};
+    struct kube_store_options options;
+    trim_store_options(SOURCE_DPUSERVICES, &options);
+    struct kube_store *store = kube_store_new(&options);
+    for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        json_auto_t *object = json_pack("{s:{s:s, s:s, s:s, s:s}, s:o}", "metadata", "name", name,
+                                        "namespace", "shop", "uid", name, "resourceVersion", "1",
+                                        "spec", json_loads(specs[i], 0, NULL));
+        kube_store_put(store, object, NULL, NULL);
+    }
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        int count = 0;
+        kube_store_each(store, TRIM_PROFILE_INDEX, expected[i].key, count_one, &count);
+        cr_expect_eq(count, expected[i].count, "%s: %d", expected[i].key, count);
+    }
+    kube_store_free(store);
+}
+
 /* ---- pods ---- */
 
 static void read_pod(const json_t *object, const struct kube_object **ret_kept,
