@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "kube/time.h"
+#include "spec/latency.h"
 
 /* One condition's state of affairs. */
 struct verdict {
@@ -259,11 +260,11 @@ json_t *status_make(const struct status_input *in, const json_t *old, uint64_t n
                   (int)ready, "desiredReplicas", (int)wanted, "ready", count, "selector", selector);
     if (in->service) {
         cleanup_free char *endpoint = make_endpoint(in);
-        char latency[EGRESS_LATENCY_TEXT_MAX];
+        char latency[LATENCY_TEXT_MAX];
         json_object_set_new(status, "endpoint", json_string(endpoint));
         if (in->service->egress.mode == EGRESS_SIMULATE)
             json_object_set_new(status, "latencyAsked",
-                                json_string(egress_latency_format(&in->service->egress, latency)));
+                                json_string(latency_format(&in->service->egress.latency, latency)));
     }
     json_object_set_new(status, "conditions",
                         make_conditions(in, old, &verdict, kube_time_format(now_ns, now)));

@@ -46,7 +46,7 @@ static double draw_gamma(double shape, struct random_stream *stream)
 static double table_quantile(const struct distribution *distribution, double q)
 {
     const struct distribution_point *table = distribution->table;
-    size_t low = 0, high = distribution->count - 1;
+    size_t low = 0, high = distribution->point_count - 1;
 
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
@@ -57,14 +57,14 @@ static double table_quantile(const struct distribution *distribution, double q)
     }
     double width = table[high].fraction - table[low].fraction;
     double part = width > 0 ? (q - table[low].fraction) / width : 0;
-    return table[low].ns + part * (table[high].ns - table[low].ns);
+    return (double)table[low].ns + part * ((double)table[high].ns - (double)table[low].ns);
 }
 
 static double total_weight(const struct distribution *distribution)
 {
     double total = 0;
 
-    for (size_t i = 0; i < distribution->count; i++)
+    for (size_t i = 0; i < distribution->part_count; i++)
         total += distribution->parts[i].weight;
     return total;
 }
@@ -74,7 +74,7 @@ static uint64_t draw_part(const struct distribution *distribution, struct random
     double left = random_unit(stream) * total_weight(distribution);
     size_t i = 0;
 
-    while (i + 1 < distribution->count && left >= distribution->parts[i].weight)
+    while (i + 1 < distribution->part_count && left >= distribution->parts[i].weight)
         left -= distribution->parts[i++].weight;
     return distribution_draw(&distribution->parts[i].distribution, stream);
 }
@@ -132,14 +132,14 @@ static double mixture_quantile(const struct distribution *distribution, double q
 {
     double low = INFINITY, high = 0, total = total_weight(distribution);
 
-    for (size_t i = 0; i < distribution->count; i++) {
+    for (size_t i = 0; i < distribution->part_count; i++) {
         double part = distribution_quantile_ns(&distribution->parts[i].distribution, q);
         low = fmin(low, part);
         high = fmax(high, part);
     }
     while (high - low > 1e-9 * high + 1e-6) {
         double middle = (low + high) / 2, below = 0;
-        for (size_t i = 0; i < distribution->count; i++)
+        for (size_t i = 0; i < distribution->part_count; i++)
             below += distribution->parts[i].weight / total *
                      probability(&distribution->parts[i].distribution, middle);
         if (below < q)
@@ -153,7 +153,7 @@ static double mixture_quantile(const struct distribution *distribution, double q
 /* The part of a normal distribution that lies below 0, and is cut off. */
 static double normal_cut(const struct distribution *distribution)
 {
-    return normal_probability(-1 / distribution->shape);
+    return normal_probability(-(double)distribution->value_ns / (double)distribution->deviation_ns);
 }
 
 static double plain_quantile(const struct distribution *distribution, double q)
@@ -172,7 +172,8 @@ static double plain_quantile(const struct distribution *distribution, double q)
         return -value_ns * log1p(-q);
     case DISTRIBUTION_NORMAL: {
         double cut = normal_cut(distribution);
-        return fmax(0, value_ns * (1 + shape * normal_quantile(cut + inside * (1 - cut))));
+        return fmax(0, value_ns + (double)distribution->deviation_ns *
+                                      normal_quantile(cut + inside * (1 - cut)));
     }
     case DISTRIBUTION_LOGNORMAL:
         return value_ns * exp(shape * normal_quantile(inside));
@@ -202,8 +203,9 @@ static double table_mean(const struct distribution *distribution)
     const struct distribution_point *table = distribution->table;
     double sum = 0;
 
-    for (size_t i = 0; i + 1 < distribution->count; i++)
-        sum += (table[i + 1].fraction - table[i].fraction) * (table[i].ns + table[i + 1].ns) / 2;
+    for (size_t i = 0; i + 1 < distribution->point_count; i++)
+        sum += (table[i + 1].fraction - table[i].fraction) *
+               ((double)table[i].ns + (double)table[i + 1].ns) / 2;
     return sum;
 }
 
@@ -211,7 +213,7 @@ static double mixture_mean(const struct distribution *distribution)
 {
     double sum = 0, total = total_weight(distribution);
 
-    for (size_t i = 0; i < distribution->count; i++)
+    for (size_t i = 0; i < distribution->part_count; i++)
         sum += distribution->parts[i].weight / total *
                distribution_mean_ns(&distribution->parts[i].distribution);
     return sum;
@@ -228,8 +230,9 @@ static double plain_mean(const struct distribution *distribution)
     case DISTRIBUTION_UNIFORM:
         return ((double)distribution->low_ns + (double)distribution->high_ns) / 2;
     case DISTRIBUTION_NORMAL: {
-        double density = exp(-0.5 / (shape * shape)) / sqrt(2 * M_PI);
-        return value_ns * (1 + shape * density / (1 - normal_cut(distribution)));
+        double deviation_ns = (double)distribution->deviation_ns, x = value_ns / deviation_ns;
+        double density = exp(-0.5 * x * x) / sqrt(2 * M_PI);
+        return value_ns + deviation_ns * density / (1 - normal_cut(distribution));
     }
     case DISTRIBUTION_LOGNORMAL:
         return value_ns * exp(shape * shape / 2);
@@ -258,7 +261,7 @@ static double capped_mean(const struct distribution *distribution)
     if (distribution->kind == DISTRIBUTION_MIXTURE) {
         /* Capping each part caps the mixture. */
         double total = total_weight(distribution);
-        for (size_t i = 0; i < distribution->count; i++) {
+        for (size_t i = 0; i < distribution->part_count; i++) {
             struct distribution part = distribution->parts[i].distribution;
             uint64_t cap_ns = distribution->cap_ns > distribution->shift_ns
                                   ? distribution->cap_ns - distribution->shift_ns
@@ -287,7 +290,7 @@ double distribution_mean_ns(const struct distribution *distribution)
 static int check_table(const struct distribution *distribution, struct error **err)
 {
     const struct distribution_point *table = distribution->table;
-    size_t count = distribution->count;
+    size_t count = distribution->point_count;
 
     if (count < 2 || count > DISTRIBUTION_SAMPLES_MAX + 2)
         return error_make(err, EINVAL, "a quantile table has %zu points; give 2 to %d", count,
@@ -296,9 +299,6 @@ static int check_table(const struct distribution *distribution, struct error **e
         return error_make(err, EINVAL, "a quantile table goes from %g to %g; begin at 0, end at 1",
                           table[0].fraction, table[count - 1].fraction);
     for (size_t i = 0; i < count; i++) {
-        if (!(table[i].ns >= 0) || !isfinite(table[i].ns))
-            return error_make(err, EINVAL, "a quantile of %g ns; give durations of 0 or more",
-                              table[i].ns);
         if (i > 0 &&
             !(table[i].fraction >= table[i - 1].fraction && table[i].ns >= table[i - 1].ns))
             return error_make(err, EINVAL, "a quantile table falls at point %zu; it must rise", i);
@@ -317,6 +317,9 @@ static int check_at(const struct distribution *distribution, unsigned depth, str
             return error_make(err, EINVAL, "a uniform distribution's low is above its high");
         return 0;
     case DISTRIBUTION_NORMAL:
+        if (distribution->deviation_ns == 0)
+            return error_make(err, EINVAL, "a standard deviation of 0; give one above 0");
+        return 0;
     case DISTRIBUTION_LOGNORMAL:
     case DISTRIBUTION_PARETO:
     case DISTRIBUTION_WEIBULL:
@@ -333,10 +336,10 @@ static int check_at(const struct distribution *distribution, unsigned depth, str
     if (depth == DISTRIBUTION_DEPTH_MAX)
         return error_make(err, EINVAL, "mixtures of mixtures deeper than %d",
                           DISTRIBUTION_DEPTH_MAX);
-    if (distribution->count < 1 || distribution->count > DISTRIBUTION_PARTS_MAX)
-        return error_make(err, EINVAL, "a mixture of %zu parts; give 1 to %d", distribution->count,
-                          DISTRIBUTION_PARTS_MAX);
-    for (size_t i = 0; i < distribution->count; i++) {
+    if (distribution->part_count < 1 || distribution->part_count > DISTRIBUTION_PARTS_MAX)
+        return error_make(err, EINVAL, "a mixture of %zu parts; give 1 to %d",
+                          distribution->part_count, DISTRIBUTION_PARTS_MAX);
+    for (size_t i = 0; i < distribution->part_count; i++) {
         const struct distribution_part *part = &distribution->parts[i];
         if (!(part->weight > 0) || !isfinite(part->weight))
             return error_make(err, EINVAL, "a weight of %g; give a number above 0", part->weight);
@@ -371,11 +374,11 @@ int distribution_from_samples(double *samples_ns, size_t count,
                               samples_ns[i]);
     qsort(samples_ns, count, sizeof *samples_ns, compare);
     struct distribution_point *table = xcalloc(count + 2, sizeof *table);
-    table[0] = (struct distribution_point){0, samples_ns[0]};
+    table[0] = (struct distribution_point){0, rounded(samples_ns[0])};
     for (size_t i = 0; i < count; i++)
         table[i + 1] =
-            (struct distribution_point){((double)i + 0.5) / (double)count, samples_ns[i]};
-    table[count + 1] = (struct distribution_point){1, samples_ns[count - 1]};
+            (struct distribution_point){((double)i + 0.5) / (double)count, rounded(samples_ns[i])};
+    table[count + 1] = (struct distribution_point){1, rounded(samples_ns[count - 1])};
     *ret_table = table;
     return 0;
 }

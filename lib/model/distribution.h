@@ -23,7 +23,7 @@ enum distribution_kind {
     DISTRIBUTION_CONSTANT,    /* value_ns */
     DISTRIBUTION_UNIFORM,     /* low_ns to high_ns, both included */
     DISTRIBUTION_EXPONENTIAL, /* mean in value_ns */
-    DISTRIBUTION_NORMAL,      /* mean value_ns, standard deviation shape * value_ns, cut off below 0
+    DISTRIBUTION_NORMAL,      /* mean value_ns, standard deviation deviation_ns, cut off below 0
                                  (which moves the mean up) */
     DISTRIBUTION_LOGNORMAL,   /* median value_ns, standard deviation of the logarithm shape */
     DISTRIBUTION_PARETO,      /* smallest value_ns, tail index shape */
@@ -36,24 +36,26 @@ enum distribution_kind {
 /* A point of a quantile table: a fraction of all draws is at most this long. */
 struct distribution_point {
     double fraction;
-    double ns;
+    uint64_t ns;
 };
 
 struct distribution_part;
 
 struct distribution {
     enum distribution_kind kind;
-    uint64_t value_ns; /* see the kinds */
-    uint64_t low_ns;   /* uniform: smallest */
-    uint64_t high_ns;  /* uniform: largest, >= low_ns */
-    double shape;      /* see the kinds; above 0 where it is used */
-    uint64_t shift_ns; /* added to every draw */
-    uint64_t cap_ns;   /* no draw is longer; 0: no cap but DISTRIBUTION_DRAW_MAX_NS */
+    uint64_t value_ns;     /* see the kinds */
+    uint64_t low_ns;       /* uniform: smallest */
+    uint64_t high_ns;      /* uniform: largest, >= low_ns */
+    uint64_t deviation_ns; /* normal: above 0 */
+    double shape;          /* see the kinds; above 0 where it is used */
+    uint64_t shift_ns;     /* added to every draw */
+    uint64_t cap_ns;       /* no draw is longer; 0: no cap but DISTRIBUTION_DRAW_MAX_NS */
     /* Empirical: points from fraction 0 to 1, both rising; between two the quantile is straight. */
     const struct distribution_point *table;
+    size_t point_count;
     /* Mixture: weights above 0. */
     const struct distribution_part *parts;
-    size_t count; /* of the table or the parts */
+    size_t part_count;
 };
 
 struct distribution_part {

@@ -106,6 +106,8 @@ static json_t *emit_value(const struct field *field, const void *source)
     case FIELD_CONSTANT:
         return json_string(field->names[0]);
     case FIELD_DURATION:
+        if (field->flags & FIELD_OPTIONAL && load_whole(field, source) == 0)
+            return NULL;
         return emit_duration(load_whole(field, source));
     case FIELD_SECONDS:
         number = (double)load_whole(field, source) / 1e9;

@@ -1,101 +1,19 @@
 /* The tables of egress, queues, limits and log. */
 #include "spec/settings.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/clock.h"
+#include "spec/latency.h"
 
 /* egress */
 
-static const char *const distribution_names[] = {"constant", "uniform", "exponential", NULL};
 static const char *const egress_mode_names[] = {"simulate", NULL};
 static const char *const egress_mode_later[] = {"forward", NULL};
 
-static void check_latency(const void *record, json_t *object, const struct place *place,
-                          struct problems *problems)
-{
-    const struct egress_settings *egress = record;
-    const struct distribution *latency = &egress->latency;
-    struct place low = PLACE_KEY(place, "low");
-    char low_text[DURATION_TEXT_MAX], high_text[DURATION_TEXT_MAX];
-
-    (void)object;
-    if (latency->kind == DISTRIBUTION_UNIFORM && latency->low_ns > latency->high_ns)
-        place_problem(&low, problems, "%s is above high, which is %s; give low <= high",
-                      duration_format(latency->low_ns, low_text),
-                      duration_format(latency->high_ns, high_text));
-}
-
-char *egress_latency_format(const struct egress_settings *egress,
-                            char text[EGRESS_LATENCY_TEXT_MAX])
-{
-    const struct distribution *latency = &egress->latency;
-    char value[DURATION_TEXT_MAX], high[DURATION_TEXT_MAX];
-
-    switch (latency->kind) {
-    case DISTRIBUTION_CONSTANT:
-        return duration_format(latency->value_ns, text);
-    case DISTRIBUTION_UNIFORM:
-        snprintf(text, EGRESS_LATENCY_TEXT_MAX, "uniform %s to %s",
-                 duration_format(latency->low_ns, value), duration_format(latency->high_ns, high));
-        return text;
-    case DISTRIBUTION_EXPONENTIAL:
-        snprintf(text, EGRESS_LATENCY_TEXT_MAX, "exponential, mean %s",
-                 duration_format(latency->value_ns, value));
-        return text;
-    case DISTRIBUTION_NORMAL: /* these have no names in a document yet */
-    case DISTRIBUTION_LOGNORMAL:
-    case DISTRIBUTION_PARETO:
-    case DISTRIBUTION_WEIBULL:
-    case DISTRIBUTION_GAMMA:
-    case DISTRIBUTION_EMPIRICAL:
-    case DISTRIBUTION_MIXTURE:
-        break;
-    }
-    abort(); /* not a kind: a caller's bug, never input */
-}
+LATENCY_CHECK_FUNCTIONS(egress, struct egress_settings, latency)
 
 /* One record with egress_settings: the seed stands beside the distribution there. */
 static const struct field latency_fields[] = {
-    {.name = "distribution",
-     .type = FIELD_ENUM,
-     FIELD_AT(struct egress_settings, latency.kind),
-     .flags = FIELD_SELECTS,
-     .names = distribution_names,
-     .fallback = "constant",
-     .help = "How the delay of a simulated call is distributed."},
-    {.name = "value",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct egress_settings, latency.value_ns),
-     .only_with = FIELD_BIT(DISTRIBUTION_CONSTANT),
-     .fallback = "50ms",
-     .max = 3600.0 * NS_PER_S,
-     .help = "The delay."},
-    {.name = "low",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct egress_settings, latency.low_ns),
-     .only_with = FIELD_BIT(DISTRIBUTION_UNIFORM),
-     .flags = FIELD_REQUIRED,
-     .example = "10ms",
-     .max = 3600.0 * NS_PER_S,
-     .help = "The shortest delay."},
-    {.name = "high",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct egress_settings, latency.high_ns),
-     .only_with = FIELD_BIT(DISTRIBUTION_UNIFORM),
-     .flags = FIELD_REQUIRED,
-     .example = "90ms",
-     .max = 3600.0 * NS_PER_S,
-     .help = "The longest delay."},
-    {.name = "mean",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct egress_settings, latency.value_ns),
-     .only_with = FIELD_BIT(DISTRIBUTION_EXPONENTIAL),
-     .flags = FIELD_REQUIRED,
-     .example = "50ms",
-     .max = 3600.0 * NS_PER_S,
-     .help = "The mean delay."},
+    LATENCY_FIELDS(struct egress_settings, latency),
     {.name = "seed",
      .type = FIELD_UNSIGNED,
      FIELD_AT(struct egress_settings, seed),
@@ -105,15 +23,7 @@ static const struct field latency_fields[] = {
              "when the agent starts."},
 };
 
-static const struct record_check latency_checks[] = {
-    {.run = check_latency,
-     .reads = {"distribution", "low", "high"},
-     .rule = "!has(self.low) || !has(self.high) || !self.low.matches(" CEL_DURATION ") || "
-             "!self.high.matches(" CEL_DURATION ") || duration(self.low) <= duration(self.high)",
-     .at = ".low",
-     .sentence = "it is above high; give low <= high",
-     .says = "self.low + ' is above high, which is ' + self.high + '; give low <= high'"},
-};
+static const struct record_check latency_checks[] = {LATENCY_CHECKS(egress)};
 static const struct record latency_record = {FIELDS(latency_fields), CHECKS(latency_checks),
                                              .size = sizeof(struct egress_settings)};
 

@@ -67,14 +67,6 @@ struct egress_settings {
     uint64_t timeout_ns;         /* a call, queueing included, then 504; 0 none; 30 s */
 };
 
-/* Longest text of egress_latency_format() with its NUL. */
-#define EGRESS_LATENCY_TEXT_MAX 128
-
-/* Writes egress.latency for people, such as "50ms", "uniform 10ms to 20ms" or "exponential, mean
- * 8ms". Returns text. */
-char *egress_latency_format(const struct egress_settings *egress,
-                            char text[EGRESS_LATENCY_TEXT_MAX]);
-
 struct queue_settings {
     unsigned ingress_sq, ingress_cq, egress_sq, egress_cq; /* entries, powers of two */
     uint64_t poll_ns; /* how long a consumer polls after work before it sleeps; 0 never polls */

@@ -73,6 +73,24 @@ def test_generated(cluster, crd, namespace):
         assert theirs == specs.fingerprints(specs.render(text=json.dumps(document)))
 
 
+LATENCIES = [
+    {"distribution": "normal", "mean": "0s", "deviation": "1ns"},
+    {"distribution": "lognormal", "median": "8ms", "sigma": 0.5, "shift": "1ms", "cap": "1s", "seed": 3},
+    {"distribution": "pareto", "scale": "1ms", "shape": 1, "cap": "1h"},
+    {"distribution": "weibull", "scale": "1h", "shape": 1000},
+    {"distribution": "gamma", "scale": "1ms", "shape": 0.05, "cap": None},
+    {"distribution": "empirical", "quantiles": [{"fraction": 0, "delay": "1ms"}, {"fraction": 1, "delay": "1000us"}]},
+    {
+        "distribution": "mixture",
+        "shift": "0s",
+        "parts": [
+            {},
+            {"weight": 0.5, "value": "1ms"},
+            {"distribution": "empirical", "quantiles": [{"fraction": 0, "delay": "0"}, {"fraction": 1.0, "delay": ".5s"}]},
+        ],
+    },
+]
+
 ACCEPTED = [
     {"workload": {"internalService": {"loader": {"sleepStress": {"sleepTime": value}}}}}
     for value in (0, 0.01, 3600, "0", "10ms", ".5s", "1h")
@@ -94,6 +112,7 @@ ACCEPTED = [
     {"limits": {"idleTimeout": "86400000ms"}},
     {"egress": {"latency": {"distribution": "uniform", "low": "0s", "high": "0.5ms"}}},
     {"egress": {"latency": None, "mode": None}},
+    *({"egress": {"latency": latency}} for latency in LATENCIES),
     {"resources": {"requests": {"cpu": 1, "memory": "64Mi"}, "limits": {"cpu": "1000m"}}},
     {"workload": {"internalService": {"loader": {"memoryStress": {"run": False, "memorySize": 1}}}}},
     {"workload": {"internalService": {"computePi": {"meanBandwidth": 3}}}},
@@ -116,12 +135,22 @@ def test_accepted(cluster, crd, namespace, spec):
     assert ours == theirs
 
 
+def quantiles(count):
+    """A table of so many quantiles, evenly apart."""
+    return [{"fraction": i / (count - 1), "delay": f"{i * 1000}us"} for i in range(count)]
+
+
 def test_all_of_it(cluster, crd, namespace):
     """As large as the bounds allow: CEL's budget at run time is met too."""
     names = [f"{'s' * 50}-{number}" for number in range(128)]
     groups = [{"services": names, "probabilities": dict.fromkeys(names[:64], 0.5)}] * 128
     document = specs.everything("large", workload={"externalServices": groups})
     cluster.api("POST", OBJECTS.format(namespace), document, dryRun="All", fieldValidation="Strict")
+    empirical = {"distribution": "empirical", "quantiles": quantiles(1000)}
+    parts = [{"distribution": "empirical", "quantiles": quantiles(100), "cap": "10s"}] * 16
+    for latency in (empirical, {"distribution": "mixture", "parts": parts}):
+        document = specs.dpu_service("large", egress={"latency": latency})
+        cluster.api("POST", OBJECTS.format(namespace), document, dryRun="All", fieldValidation="Strict")
 
 
 def test_columns_and_scale(cluster, crd, namespace):

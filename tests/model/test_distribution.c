@@ -101,7 +101,6 @@ Test(distribution, shaped_kinds)
         double shape;
         const char *what;
     } cases[] = {
-        {DISTRIBUTION_NORMAL, 0.1, "normal"},       {DISTRIBUTION_NORMAL, 1.5, "normal, cut"},
         {DISTRIBUTION_LOGNORMAL, 0.6, "lognormal"}, {DISTRIBUTION_PARETO, 3.5, "pareto"},
         {DISTRIBUTION_WEIBULL, 0.7, "weibull 0.7"}, {DISTRIBUTION_WEIBULL, 2, "weibull 2"},
         {DISTRIBUTION_GAMMA, 0.4, "gamma 0.4"},     {DISTRIBUTION_GAMMA, 7, "gamma 7"},
@@ -113,6 +112,23 @@ Test(distribution, shaped_kinds)
         cr_assert_eq(distribution_check(&plain, NULL), 0);
         check(&plain, deviation(&plain), cases[i].what);
     }
+}
+
+Test(distribution, normal_is_cut_off_below_zero)
+{
+    static const uint64_t deviations_ns[] = {NS_PER_MS, 15 * NS_PER_MS, 100 * NS_PER_MS};
+
+    for (size_t i = 0; i < sizeof deviations_ns / sizeof deviations_ns[0]; i++) {
+        struct distribution normal = {.kind = DISTRIBUTION_NORMAL,
+                                      .value_ns = 10 * NS_PER_MS,
+                                      .deviation_ns = deviations_ns[i]};
+        cr_assert_eq(distribution_check(&normal, NULL), 0);
+        check(&normal, deviation(&normal), "normal");
+    }
+    /* Half a normal distribution: the mean of its absolute value. */
+    struct distribution half = {.kind = DISTRIBUTION_NORMAL, .deviation_ns = NS_PER_MS};
+    cr_assert_float_eq(distribution_mean_ns(&half), 1e6 * sqrt(2 / M_PI), 1);
+    check(&half, deviation(&half), "half normal");
 }
 
 Test(distribution, shifted_and_capped)
@@ -140,15 +156,19 @@ Test(distribution, shifted_and_capped)
 
 Test(distribution, tables_and_mixtures)
 {
-    static const struct distribution_point points[] = {
-        {0, 1e6}, {0.5, 2e6}, {0.9, 5e6}, {0.99, 5e7}, {1, 2e8}};
-    struct distribution table = {
-        .kind = DISTRIBUTION_EMPIRICAL, .table = points, .count = sizeof points / sizeof points[0]};
+    static const struct distribution_point points[] = {{0, NS_PER_MS},
+                                                       {0.5, 2 * NS_PER_MS},
+                                                       {0.9, 5 * NS_PER_MS},
+                                                       {0.99, 50 * NS_PER_MS},
+                                                       {1, 200 * NS_PER_MS}};
+    struct distribution table = {.kind = DISTRIBUTION_EMPIRICAL,
+                                 .table = points,
+                                 .point_count = sizeof points / sizeof points[0]};
     const struct distribution_part parts[] = {
         {9, {.kind = DISTRIBUTION_UNIFORM, .low_ns = NS_PER_MS, .high_ns = 2 * NS_PER_MS}},
         {1, {.kind = DISTRIBUTION_EXPONENTIAL, .value_ns = 10 * NS_PER_MS}},
     };
-    struct distribution mixture = {.kind = DISTRIBUTION_MIXTURE, .parts = parts, .count = 2};
+    struct distribution mixture = {.kind = DISTRIBUTION_MIXTURE, .parts = parts, .part_count = 2};
 
     cr_assert_eq(distribution_check(&table, NULL), 0);
     check(&table, deviation(&table), "quantile table");
@@ -174,7 +194,7 @@ Test(distribution, samples_become_a_table)
         samples[i] = (double)distribution_draw(&exponential, &stream);
     cr_assert_eq(distribution_from_samples(samples, SAMPLES, &points, &err), 0);
     struct distribution table = {
-        .kind = DISTRIBUTION_EMPIRICAL, .table = points, .count = SAMPLES + 2};
+        .kind = DISTRIBUTION_EMPIRICAL, .table = points, .point_count = SAMPLES + 2};
     cr_assert_eq(distribution_check(&table, &err), 0);
     cr_assert_float_eq(distribution_mean_ns(&table) / 1e6, 1, 5 / sqrt(SAMPLES));
     cr_assert_float_eq(distribution_quantile_ns(&table, 0.5) / 1e6 / log(2), 1, 0.03);
@@ -196,13 +216,14 @@ Test(distribution, nonsense_is_refused)
     struct distribution_part links[DISTRIBUTION_DEPTH_MAX + 1];
     const struct distribution bad[] = {
         {.kind = DISTRIBUTION_UNIFORM, .low_ns = 2, .high_ns = 1},
+        {.kind = DISTRIBUTION_NORMAL, .value_ns = 1},
         {.kind = DISTRIBUTION_WEIBULL, .shape = 0},
         {.kind = DISTRIBUTION_PARETO, .shape = NAN},
-        {.kind = DISTRIBUTION_EMPIRICAL, .table = falling, .count = 3},
-        {.kind = DISTRIBUTION_EMPIRICAL, .table = open_ended, .count = 2},
+        {.kind = DISTRIBUTION_EMPIRICAL, .table = falling, .point_count = 3},
+        {.kind = DISTRIBUTION_EMPIRICAL, .table = open_ended, .point_count = 2},
         {.kind = DISTRIBUTION_MIXTURE},
-        {.kind = DISTRIBUTION_MIXTURE, .parts = weightless, .count = 1},
-        {.kind = DISTRIBUTION_MIXTURE, .parts = broken, .count = 1},
+        {.kind = DISTRIBUTION_MIXTURE, .parts = weightless, .part_count = 1},
+        {.kind = DISTRIBUTION_MIXTURE, .parts = broken, .part_count = 1},
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -213,8 +234,8 @@ Test(distribution, nonsense_is_refused)
     nested[0] = (struct distribution){.kind = DISTRIBUTION_CONSTANT};
     for (unsigned i = 1; i <= DISTRIBUTION_DEPTH_MAX; i++) {
         links[i] = (struct distribution_part){1, nested[i - 1]};
-        nested[i] =
-            (struct distribution){.kind = DISTRIBUTION_MIXTURE, .parts = &links[i], .count = 1};
+        nested[i] = (struct distribution){
+            .kind = DISTRIBUTION_MIXTURE, .parts = &links[i], .part_count = 1};
     }
     cr_assert_eq(distribution_check(&nested[DISTRIBUTION_DEPTH_MAX - 1], NULL), 0);
     cr_assert_eq(distribution_check(&nested[DISTRIBUTION_DEPTH_MAX], NULL), -EINVAL);

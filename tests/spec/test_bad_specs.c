@@ -249,9 +249,10 @@ static const struct bad bad_specs[] = {
      "    workers: -3\n",
      "app.yaml:7: s0: spec.egress.workers: -3 is below 0; give 0 to 1000000"},
     {"  egress:\n"
-     "    latency: {distribution: pareto}\n",
-     "app.yaml:7: s0: spec.egress.latency.distribution: \"pareto\" is not known here; give "
-     "constant, uniform or exponential"},
+     "    latency: {distribution: cauchy}\n",
+     "app.yaml:7: s0: spec.egress.latency.distribution: \"cauchy\" is not known here; give "
+     "constant, uniform, exponential, normal, lognormal, pareto, weibull, gamma, empirical or "
+     "mixture"},
     {"  egress:\n"
      "    latency: {distribution: uniform, low: 9ms, high: 1ms}\n",
      "app.yaml:7: s0: spec.egress.latency.low: 9ms is above high, which is 1ms; give low <= high"},
@@ -271,8 +272,8 @@ static const struct bad bad_specs[] = {
      "value such as 50ms"},
     {"  egress:\n"
      "    latency: {mean: 50ms}\n",
-     "app.yaml:7: s0: spec.egress.latency.mean: only with distribution exponential; here it is "
-     "constant"},
+     "app.yaml:7: s0: spec.egress.latency.mean: only with distribution exponential or normal; here "
+     "it is constant"},
     {"  egress:\n"
      "    latency: 50ms\n",
      "app.yaml:7: s0: spec.egress.latency: must be an object (fields with values), not \"50ms\""},
