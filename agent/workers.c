@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "agent/pi.h"
 #include "base/memory.h"
+#include "model/pi.h"
 
 enum { WORKER_STACK = 256 * 1024 };
 

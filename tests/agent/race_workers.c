@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/pi.h"
 #include "agent/workers.h"
 #include "base/memory.h"
+#include "model/pi.h"
 #include "model/random.h"
 
 enum { JOBS = 20000, WINDOW = 48, DIGITS = 12, STOPS = 400, STOP_JOBS = 40, ALARM_S = 100 };

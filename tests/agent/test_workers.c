@@ -1,10 +1,10 @@
 #include <criterion/criterion.h>
 #include <unistd.h>
 
-#include "agent/pi.h"
 #include "agent/workers.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "model/pi.h"
 
 static const struct metric_spec spec = {"jobs_total", "Jobs.", .kind = METRIC_COUNTER};
 

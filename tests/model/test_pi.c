@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/pi.h"
 #include "base/memory.h"
+#include "model/pi.h"
 
 /*
  * Digits by Machin's formula, pi = 16 arctan(1/5) - 4 arctan(1/239), in fixed point with nine

@@ -1,4 +1,4 @@
-#include "agent/pi.h"
+#include "model/pi.h"
 
 #include "base/cleanup.h"
 #include "base/memory.h"

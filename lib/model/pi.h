@@ -1,6 +1,7 @@
-/* The work of muBench's cpu_stress and compute_pi: digits of pi. */
-#ifndef DPUMESH_AGENT_PI_H
-#define DPUMESH_AGENT_PI_H
+/* The work of muBench's cpu_stress and compute_pi: digits of pi. The agent does it, and `dpumesh
+ * predict` measures what it takes. */
+#ifndef DPUMESH_MODEL_PI_H
+#define DPUMESH_MODEL_PI_H
 
 #include <stdint.h>
 

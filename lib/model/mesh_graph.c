@@ -1,0 +1,116 @@
+/* The graph of forwarded calls: rings in it, and how often a request crosses a path. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "model/mesh.h"
+
+/* The forwarded call of that number, of all calls of a service in order; NULL: there are fewer. */
+static const struct mesh_call *forwarded(const struct mesh_service *service, size_t *number)
+{
+    size_t seen = 0;
+
+    for (unsigned g = 0; g < service->group_count; g++) {
+        const struct mesh_group *group = &service->groups[g];
+        if (*number >= seen + group->call_count) {
+            seen += group->call_count;
+            continue;
+        }
+        for (; *number < seen + group->call_count; ++*number)
+            if (group->calls[*number - seen].forward &&
+                group->calls[*number - seen].probability > 0)
+                return &group->calls[*number - seen];
+        seen += group->call_count;
+    }
+    return NULL;
+}
+
+/* Depth first, with a path of its own: a chain may be as long as there are services. */
+struct walk {
+    unsigned *path;
+    size_t *next; /* of the call to look at, of each service on the path */
+    size_t depth;
+    char *state; /* of each service */
+};
+enum { NEW, ON_PATH, DONE };
+
+static void enter(struct walk *walk, unsigned service)
+{
+    walk->state[service] = ON_PATH;
+    walk->path[walk->depth] = service;
+    walk->next[walk->depth++] = 0;
+}
+
+/* Goes on to the next service that is left, or meets one on the path, whose index it returns; -1:
+ * all is seen. Services whose callees are all done are appended to order. */
+static long go(const struct mesh *mesh, struct walk *walk, unsigned *order, size_t *ordered)
+{
+    while (walk->depth > 0) {
+        unsigned at = walk->path[walk->depth - 1];
+        const struct mesh_call *call = forwarded(&mesh->services[at], &walk->next[walk->depth - 1]);
+        if (!call) {
+            walk->state[at] = DONE;
+            order[(*ordered)++] = at;
+            walk->depth--;
+            continue;
+        }
+        walk->next[walk->depth - 1]++;
+        if (walk->state[call->callee] == ON_PATH)
+            return (long)call->callee;
+        if (walk->state[call->callee] == NEW)
+            enter(walk, call->callee);
+    }
+    return -1;
+}
+
+/* Walks from the entry on. Services come into order when all their callees have. The same results
+ * as mesh_find_ring(). */
+static size_t walk_all(const struct mesh *mesh, unsigned entry, unsigned *order, size_t *ordered,
+                       unsigned *ring)
+{
+    cleanup_free unsigned *path = xcalloc(mesh->count, sizeof *path);
+    cleanup_free size_t *next = xcalloc(mesh->count, sizeof *next);
+    cleanup_free char *state = xcalloc(mesh->count, 1);
+    struct walk walk = {path, next, 0, state};
+    size_t length = 0;
+
+    enter(&walk, entry);
+    long met = go(mesh, &walk, order, ordered);
+    for (size_t i = 0; met >= 0 && i < walk.depth; i++)
+        if (length > 0 || path[i] == (unsigned)met)
+            ring[length++] = path[i];
+    return length;
+}
+
+size_t mesh_find_ring(const struct mesh *mesh, unsigned entry, unsigned *ret_ring)
+{
+    cleanup_free unsigned *order = xcalloc(mesh->count, sizeof *order);
+    size_t ordered = 0;
+
+    return walk_all(mesh, entry, order, &ordered, ret_ring);
+}
+
+double mesh_crossings(const struct mesh *mesh, unsigned entry)
+{
+    cleanup_free unsigned *order = xcalloc(mesh->count, sizeof *order);
+    cleanup_free unsigned *ring = xcalloc(mesh->count, sizeof *ring);
+    cleanup_free double *crossings = xcalloc(mesh->count, sizeof *crossings);
+    size_t ordered = 0;
+
+    walk_all(mesh, entry, order, &ordered, ring);
+    for (size_t i = 0; i < ordered; i++) {
+        const struct mesh_service *service = &mesh->services[order[i]];
+        double sum = 2;
+        for (unsigned g = 0; g < service->group_count; g++) {
+            const struct mesh_group *group = &service->groups[g];
+            double taken = (double)group->take / group->call_count;
+            for (unsigned c = 0; c < group->call_count; c++) {
+                const struct mesh_call *call = &group->calls[c];
+                sum +=
+                    taken * call->probability * (2 + (call->forward ? crossings[call->callee] : 0));
+            }
+        }
+        crossings[order[i]] = sum;
+    }
+    return crossings[entry];
+}
