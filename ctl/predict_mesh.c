@@ -183,6 +183,14 @@ static void check(const struct application *application, const struct predict_me
                     buffer_terminate(&names), application->services[ring[0]]->name);
 }
 
+/* The delay that a network has without any proxy. */
+static double path_of_direct(struct problems *problems)
+{
+    struct profile direct;
+
+    return profile_load("direct", &direct, problems) == 0 ? direct.value[PROFILE_PATH_NS] : 0;
+}
+
 /* The most digits that a service computes which requests to the entry come to. */
 static unsigned most_digits(const struct predict_mesh *plan)
 {
@@ -216,7 +224,9 @@ int predict_mesh_make(const struct application *application, const struct predic
     size_t before = problems->count;
 
     make_room(application, &plan);
-    plan.mesh = (struct mesh){.count = application->count, .services = plan.services};
+    plan.mesh = (struct mesh){.count = application->count,
+                              .services = plan.services,
+                              .less_path_ns = path_of_direct(problems)};
     find_entry(application, choice->entry, &plan.entry, problems);
     for (size_t i = 0; i < application->count; i++)
         set_service(application, i, choice, &plan, problems);

@@ -6,6 +6,9 @@
 #include "base/memory.h"
 #include "model/mesh_private.h"
 
+/* Of a message: status and headers. */
+static const double bytes_min = 64;
+
 /* ---- a replica's data path ---- */
 
 /* Has the replica's next event in the calendar; an older one that is later is known by its stamp.
@@ -33,7 +36,7 @@ void mesh_cross(struct mesh_run *run, uint32_t index, enum pod_direction directi
         calendar_add(&run->calendar, run->now_ns, MESH_CROSSED, message, direction);
         return;
     }
-    pod_begin(&replica->pod, direction, message, run->now_ns, bytes);
+    pod_begin(&replica->pod, direction, message, run->now_ns, fmax(bytes, bytes_min));
     schedule(run, index);
 }
 
@@ -99,13 +102,17 @@ static void run_init(struct mesh_run *run, const struct mesh *mesh, const struct
             replica->service++;
         const struct mesh_service *service = &mesh->services[replica->service];
         replica->threads.size = service->threads;
-        replica->egress.size = service->egress_workers;
+        replica->first_waiting = SLOT_NONE;
+        replica->slots = SIZE_MAX;
         replica->next_ns = NAN;
         struct pod_options options = {.seed = load->seed + i,
+                                      .less_path_ns = mesh->less_path_ns,
                                       .connections =
                                           fmax(1, (double)load->connections / service->replicas)};
-        if (service->profile)
+        if (service->profile) {
             pod_init(&replica->pod, service->profile, &options);
+            replica->slots = (size_t)service->profile->value[PROFILE_RING_SLOTS];
+        }
     }
     random_seed(&run->arrivals, load->seed, STREAM_ARRIVALS);
     random_seed(&run->work, load->seed, STREAM_WORK);
@@ -122,8 +129,6 @@ static void run_release(struct mesh_run *run)
         if (run->mesh->services[replica->service].profile)
             pod_release(&replica->pod);
         calendar_release(&replica->threads.busy);
-        calendar_release(&replica->egress.busy);
-        queue_release(&replica->waiting);
     }
     free(run->replicas);
     free(run->first_replica);

@@ -9,7 +9,9 @@
  *
  * A request crosses its replica's data path once in, its answer once out; a call once out, its
  * answer once in. A simulated call takes a latency drawn from a distribution; a forwarded one is a
- * request to the callee, which costs what it costs there.
+ * request to the callee, which costs what it costs there. What the network takes by itself is left
+ * out. Rules are the agent's: who is refused, when a call has an egress worker, what a timeout
+ * ends.
  *
  * Pure: the result depends on the arguments alone (same seed, same result). The arguments are read
  * only. Any thread.
@@ -63,6 +65,7 @@ struct mesh {
     size_t count;
     const struct mesh_service *services;
     struct work_cost cost;
+    double less_path_ns; /* part of each path's delay that is there without a proxy; left out */
 };
 
 struct mesh_load {
@@ -78,7 +81,7 @@ struct mesh_load {
 
 /* Means over what was measured, all replicas of a service together. */
 struct mesh_service_result {
-    double requests_per_s; /* that came to it */
+    double requests_per_s; /* that came to it, the refused ones too */
     double refused_per_s;
     double datapath_cores, work_cores; /* of the host */
     double dpu_cores, dma_busy;

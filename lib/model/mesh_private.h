@@ -7,7 +7,6 @@
 #include "model/latency.h"
 #include "model/mesh.h"
 #include "model/pod.h"
-#include "model/queue.h"
 #include "model/slots.h"
 
 /* Kinds of the calendar's events, and what their index is of. */
@@ -16,14 +15,14 @@ enum mesh_event {
     MESH_CROSSED,  /* message, stamp: its direction: it went through a path that is direct */
     MESH_WORKED,   /* visit: it computed and slept */
     MESH_ANSWERED, /* call: the simulated callee is done */
-    MESH_TIMEOUT,  /* call, if it is still the one of this stamp */
+    MESH_TIMEOUT,  /* call, if it is still the one of this stamp and waits */
 };
 
-/* Servers that take one thing after another, first come, first served; made as they are needed. */
+/* Threads that take one job after another, first come, first served; made as they are needed. */
 struct mesh_crew {
     struct calendar busy; /* when each is free */
-    unsigned size;        /* 0: no limit */
-    double busy_ns;       /* together */
+    unsigned size;
+    double busy_ns; /* together */
 };
 
 struct mesh_replica {
@@ -32,8 +31,11 @@ struct mesh_replica {
     uint32_t stamp; /* of the event that counts */
     double next_ns; /* when that is */
     unsigned requests;
-    struct mesh_crew threads, egress;
-    struct queue waiting; /* when calls that wait for an egress worker will begin */
+    size_t slots; /* messages in one direction of the path at most, before requests are refused */
+    struct mesh_crew threads;
+    /* Simulated calls that have an egress worker, and those that wait for one: a list. */
+    unsigned egress_active, egress_waiting;
+    uint32_t first_waiting, last_waiting;
 };
 
 /* A request at a replica. */
@@ -59,7 +61,8 @@ struct mesh_outgoing {
     const struct mesh_call *call;
     double deadline_ns; /* infinity: none */
     double answer_bytes;
-    bool failed;
+    uint32_t next_waiting; /* for an egress worker */
+    bool waiting, failed;
 };
 
 struct mesh_count {

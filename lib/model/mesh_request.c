@@ -3,8 +3,8 @@
 
 #include "model/mesh_private.h"
 
-/* Of a refusal, and of a simulated answer: a status and little else. */
-static const double small_bytes = 64;
+/* Of a refusal, and of a simulated answer: nobody wrote one. */
+static const double no_bytes = 0;
 
 static struct mesh_visit *visit_at(struct mesh_run *run, uint32_t index)
 {
@@ -37,14 +37,12 @@ static uint32_t message_of_call(uint32_t call)
     return 2 * call + 1;
 }
 
-/* ---- servers ---- */
-
-/* When one of the crew can begin what comes now. It is then taken until crew_end(). */
+/* When one of the threads can begin what comes now. It is then taken until crew_end(). */
 static double crew_begin(struct mesh_crew *crew, double now_ns)
 {
     double free_ns = calendar_next_ns(&crew->busy);
 
-    if (free_ns > now_ns && (crew->size == 0 || crew->busy.count < crew->size))
+    if (free_ns > now_ns && crew->busy.count < crew->size)
         return now_ns;
     calendar_take(&crew->busy);
     return fmax(free_ns, now_ns);
@@ -71,7 +69,7 @@ static void finish(struct mesh_run *run, uint32_t index)
 {
     const struct mesh_visit *visit = visit_at(run, index);
     double bytes = visit->failed || visit->refused
-                       ? small_bytes
+                       ? no_bytes
                        : draw_answer_bytes(run, service_of(run, visit->replica));
 
     if (visit->call != SLOT_NONE)
@@ -139,6 +137,30 @@ static const struct mesh_call *next_call(struct mesh_run *run, struct mesh_stran
     return NULL;
 }
 
+/* An egress worker for a simulated call; false: it waits for one. */
+static bool take_worker(struct mesh_run *run, uint32_t index)
+{
+    struct mesh_outgoing *call = call_at(run, index);
+    struct mesh_replica *replica = &run->replicas[call->replica];
+    unsigned workers = service_of(run, call->replica)->egress_workers;
+
+    if (workers == 0 || replica->egress_active < workers) {
+        replica->egress_active++;
+        return true;
+    }
+    call->waiting = true;
+    call->next_waiting = SLOT_NONE;
+    if (replica->first_waiting == SLOT_NONE)
+        replica->first_waiting = index;
+    else
+        call_at(run, replica->last_waiting)->next_waiting = index;
+    replica->last_waiting = index;
+    replica->egress_waiting++;
+    if (isfinite(call->deadline_ns))
+        calendar_add(&run->calendar, call->deadline_ns, MESH_TIMEOUT, index, call->stamp);
+    return false;
+}
+
 /* Makes the strand's next call, or ends the strand. */
 static void step(struct mesh_run *run, uint32_t strand_index)
 {
@@ -159,6 +181,8 @@ static void step(struct mesh_run *run, uint32_t strand_index)
                                .stamp = call->stamp,
                                .call = next,
                                .deadline_ns = timeout_ns > 0 ? run->now_ns + timeout_ns : INFINITY};
+    if (!next->forward && !take_worker(run, index))
+        return;
     if (next->forward && timeout_ns > 0)
         calendar_add(&run->calendar, call->deadline_ns, MESH_TIMEOUT, index, call->stamp);
     mesh_cross(run, replica, POD_OUT, message_of_call(index), run->load->request_bytes);
@@ -191,24 +215,38 @@ static void call_over(struct mesh_run *run, uint32_t index)
         step(run, strand);
 }
 
-/* A simulated callee: waits for a worker, takes the latency drawn, or as long as the call may. */
+/* An egress worker is free: it takes the next call that still waits. */
+static void give_worker(struct mesh_run *run, uint32_t replica_index)
+{
+    struct mesh_replica *replica = &run->replicas[replica_index];
+
+    replica->egress_active--;
+    while (replica->first_waiting != SLOT_NONE) {
+        uint32_t index = replica->first_waiting;
+        struct mesh_outgoing *call = call_at(run, index);
+        replica->first_waiting = call->next_waiting;
+        if (!call->waiting) { /* timed out while it did */
+            call_over(run, index);
+            continue;
+        }
+        call->waiting = false;
+        replica->egress_waiting--;
+        replica->egress_active++;
+        mesh_cross(run, replica_index, POD_OUT, message_of_call(index), run->load->request_bytes);
+        return;
+    }
+}
+
+/* A simulated callee takes the latency drawn, or as long as the call may. */
 static void simulate_callee(struct mesh_run *run, uint32_t index)
 {
     struct mesh_outgoing *call = call_at(run, index);
-    struct mesh_replica *replica = &run->replicas[call->replica];
-    const struct mesh_service *service = service_of(run, call->replica);
-    bool capped = replica->egress.size > 0;
-    double begin_ns = capped ? crew_begin(&replica->egress, run->now_ns) : run->now_ns;
-    double end_ns = begin_ns + (double)distribution_draw(&service->latency, &run->latencies);
+    const struct distribution *latency = &service_of(run, call->replica)->latency;
+    double end_ns = run->now_ns + (double)distribution_draw(latency, &run->latencies);
 
     call->failed = end_ns > call->deadline_ns;
+    call->answer_bytes = no_bytes;
     end_ns = fmin(end_ns, fmax(call->deadline_ns, run->now_ns));
-    call->answer_bytes = small_bytes;
-    if (capped) {
-        crew_end(&replica->egress, begin_ns, fmax(begin_ns, end_ns));
-        if (begin_ns > run->now_ns)
-            queue_push(&replica->waiting, fmin(begin_ns, end_ns));
-    }
     calendar_add(&run->calendar, end_ns, MESH_ANSWERED, index, 0);
 }
 
@@ -233,11 +271,11 @@ static void call_left(struct mesh_run *run, uint32_t index)
 void mesh_answered(struct mesh_run *run, uint32_t index)
 {
     const struct mesh_outgoing *call = call_at(run, index);
+    uint32_t replica = call->replica;
+    double bytes = call->answer_bytes;
 
-    if (call->failed)
-        call_over(run, index);
-    else
-        mesh_cross(run, call->replica, POD_IN, message_of_call(index), call->answer_bytes);
+    give_worker(run, replica);
+    mesh_cross(run, replica, POD_IN, message_of_call(index), bytes);
 }
 
 void mesh_timed_out(struct mesh_run *run, uint32_t index, uint32_t stamp)
@@ -245,9 +283,13 @@ void mesh_timed_out(struct mesh_run *run, uint32_t index, uint32_t stamp)
     struct mesh_outgoing *call = call_at(run, index);
     uint32_t strand = call->strand;
 
-    if (call->stamp != stamp)
+    /* A simulated call that has its worker knows its end by itself. */
+    if (call->stamp != stamp || (!call->call->forward && !call->waiting))
         return;
-    /* The callee works on, for nobody; its answer ends the record. */
+    if (call->waiting)
+        run->replicas[call->replica].egress_waiting--;
+    call->waiting = false;
+    /* A callee works on, for nobody; its answer, or its turn in the queue, ends the record. */
     call->strand = SLOT_NONE;
     strand_failed(run, strand);
 }
@@ -311,15 +353,21 @@ static void work(struct mesh_run *run, uint32_t index)
 }
 
 /* Whether a request may begin its work: the agent refuses it when its calls could not be queued. */
-static bool admits(struct mesh_run *run, struct mesh_replica *replica)
+static bool admits(const struct mesh_run *run, const struct mesh_replica *replica)
 {
     const struct mesh_service *service = &run->mesh->services[replica->service];
-    struct queue *waiting = &replica->waiting;
-
-    while (waiting->count > 0 && waiting->items[waiting->first] <= run->now_ns)
-        queue_pop(waiting);
     unsigned least = service->group_count < 16 ? service->group_count : 16;
-    return least == 0 || waiting->count + least <= service->egress_queue;
+
+    return replica->egress_waiting == 0 || replica->egress_waiting + least <= service->egress_queue;
+}
+
+/* Whether there is room for one more request in a replica and on the way to it. */
+static bool has_room(const struct mesh_run *run, const struct mesh_replica *replica)
+{
+    const struct mesh_service *service = &run->mesh->services[replica->service];
+
+    return replica->requests < service->requests_max &&
+           (!service->profile || pod_depth(&replica->pod, POD_IN) < replica->slots);
 }
 
 static void visit_arrived(struct mesh_run *run, uint32_t index)
@@ -344,7 +392,7 @@ void mesh_visit_begin(struct mesh_run *run, uint32_t replica, uint32_t call, boo
     struct mesh_count *count = &run->counts[run->replicas[replica].service];
 
     count->requests++;
-    if (run->replicas[replica].requests >= service_of(run, replica)->requests_max) {
+    if (!has_room(run, &run->replicas[replica])) {
         /* Refused before it crosses. */
         count->refused++;
         visit.refused = true;
@@ -353,7 +401,7 @@ void mesh_visit_begin(struct mesh_run *run, uint32_t replica, uint32_t call, boo
             return;
         }
         call_at(run, call)->failed = true;
-        mesh_cross(run, call_at(run, call)->replica, POD_IN, message_of_call(call), small_bytes);
+        mesh_cross(run, call_at(run, call)->replica, POD_IN, message_of_call(call), no_bytes);
         return;
     }
     run->replicas[replica].requests++;

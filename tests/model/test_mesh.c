@@ -88,8 +88,12 @@ Test(mesh, crossings_are_counted)
     cr_expect_float_eq(of_service[1].datapath_cores, 10 * 2 * 3e-6, 1e-6);
     cr_expect_float_eq(of_service[2].datapath_cores, 10 * 6 * 3e-6, 1e-6);
 
-    struct mesh mesh = {.count = 3, .services = services};
+    struct mesh mesh = {.count = 3, .services = services, .less_path_ns = 15000};
     cr_expect_eq(mesh_crossings(&mesh, 0), 2 + 4 * 4);
+    /* What a network takes by itself is left out: 5 us of the 20 are left. */
+    mesh_simulate(&mesh, &load, &result, of_service);
+    path_us = 18000 + 10 * (3 + 2.5);
+    cr_expect(result.p50_us >= path_us - 18 && result.p50_us <= path_us + 30, "%g", result.p50_us);
 }
 
 /* The README's "a request that makes two calls crosses six times". */
@@ -249,6 +253,32 @@ Test(mesh, timeouts)
         cr_expect_eq(result.failed_fraction, 0);
         cr_expect_float_eq(result.mean_us, 50000, 1e-6);
     }
+}
+
+/* One worker at 10 ms for 300 calls a second: whoever waits for too long fails then, and nobody
+ * takes longer than the timeout. */
+Test(mesh, waiting_for_a_worker_counts_as_time)
+{
+    static const struct mesh_call call = {0, false, 1};
+    static const struct mesh_group group = {1, 1, &call};
+    struct mesh_service service = plain;
+    struct mesh_load load = load_of_100;
+
+    service.group_count = 1;
+    service.groups = &group;
+    service.egress_workers = 1;
+    service.timeout_ns = 25e6;
+    service.latency =
+        (struct distribution){.kind = DISTRIBUTION_UNIFORM, .low_ns = 0, .high_ns = 20 * NS_PER_MS};
+    load.rate_per_s = 300;
+    load.poisson = true;
+    struct mesh_result result = simulate(&service, 1, &load, NULL);
+    cr_expect(result.failed_fraction > 0.6 && result.failed_fraction < 1, "%g",
+              result.failed_fraction);
+    cr_expect_eq(result.refused_fraction, 0);
+    cr_expect_leq(result.p999_us, 25000 * 1.001);
+    cr_expect_float_eq(result.achieved_per_s, 300 * (1 - result.failed_fraction),
+                       0.05 * result.achieved_per_s);
 }
 
 /* A worker at 10 ms carries 100 a second; of 300, a queue of 16 lets through a third, which wait
