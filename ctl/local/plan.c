@@ -210,6 +210,10 @@ char *plan_agent_config(const struct plan_service *service, const char *replica,
     json_object_set_new(listen, "http", addresses(service, PLAN_HTTP));
     json_object_set_new(listen, "admin", json_pack("[s]", admin));
     json_object_set_new(config, "listen", listen);
+    /* The pod's volume is not here: the agent takes this machine's directory for such files. */
+    json_t *workload = json_copy(json_object_get(config, "workload"));
+    json_object_del(workload, "scratch");
+    json_object_set_new(config, "workload", workload);
     return json_dumps(config, JSON_INDENT(2));
 }
 

@@ -116,6 +116,15 @@ static const struct field workload_fields[] = {
      .max = 1024,
      .help = "Threads that compute."},
     WORKLOAD_CALL_FIELDS(struct agent_config, workload),
+    {.name = "scratch",
+     .type = FIELD_STRING,
+     FIELD_AT(struct agent_config, scratch),
+     .flags = FIELD_OPTIONAL,
+     .min = 1,
+     .max = 1000,
+     .pattern = &pattern_absolute_path,
+     .unset = "`$TMPDIR`, else `/tmp`",
+     .help = "The directory of diskStress' temporary files."},
 };
 static const struct record workload_record = {FIELDS(workload_fields),
                                               .size = sizeof(struct agent_config)};

@@ -43,6 +43,7 @@ struct agent_config {
     struct limit_settings limits;
     struct queue_settings queues;
     struct workload_settings workload;
+    char *scratch; /* directory of diskStress' files; NULL: $TMPDIR, or /tmp without it */
     struct egress_settings egress;
     struct datapath_settings datapath;
 

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "spec/application_ring.h"
 
 enum {
     KNOWN_BYTES_MAX = 200, /* of the list of known services in a sentence */
@@ -107,23 +108,36 @@ static void unknown_callee(const struct application *application, const char *ca
                       buffer_terminate(&known));
 }
 
-static void check_callees(const struct application *application, const struct dpuservice *service,
-                          struct problems *problems)
+static void check_groups(const struct application *application, const struct external_group *groups,
+                         size_t count, const struct place *workload, struct problems *problems)
 {
-    struct source source = dpuservice_source(service);
-    struct place root = PLACE_ROOT(&source), spec = PLACE_KEY(&root, "spec");
-    struct place workload = PLACE_KEY(&spec, "workload");
-    struct place groups = PLACE_KEY(&workload, "externalServices");
+    struct place list = PLACE_KEY(workload, "externalServices");
 
-    for (size_t i = 0; i < service->workload.group_count; i++) {
-        const struct external_group *group = &service->workload.groups[i];
-        struct place at = PLACE_INDEX(&groups, i), services = PLACE_KEY(&at, "services");
-        for (size_t j = 0; j < group->call_count; j++) {
+    for (size_t i = 0; i < count; i++) {
+        struct place at = PLACE_INDEX(&list, i), services = PLACE_KEY(&at, "services");
+        for (size_t j = 0; j < groups[i].call_count; j++) {
             struct place call = PLACE_INDEX(&services, j);
-            const char *callee = group->calls[j].service;
+            const char *callee = groups[i].calls[j].service;
             if (callee && !application_find(application, callee))
                 unknown_callee(application, callee, &call, problems);
         }
+    }
+}
+
+static void check_callees(const struct application *application, const struct dpuservice *service,
+                          struct problems *problems)
+{
+    const struct workload_settings *workload = &service->workload;
+    struct source source = dpuservice_source(service);
+    struct place root = PLACE_ROOT(&source), spec = PLACE_KEY(&root, "spec");
+    struct place at = PLACE_KEY(&spec, "workload");
+    struct place behaviors = PLACE_KEY(&at, "alternativeBehaviors");
+
+    check_groups(application, workload->groups, workload->group_count, &at, problems);
+    for (size_t i = 0; i < workload->behavior_count; i++) {
+        const struct alternative_behavior *behavior = &workload->behaviors[i];
+        struct place own = PLACE_KEY(&behaviors, behavior->id);
+        check_groups(application, behavior->groups, behavior->group_count, &own, problems);
     }
 }
 
@@ -201,6 +215,8 @@ static int parse(const struct documents *documents, const char *origin, bool com
     /* A service whose name is not known would make callees look missing: one cause, one problem. */
     for (size_t i = 0; complete && i < application->count; i++)
         check_callees(application, application->services[i], problems);
+    if (complete)
+        application_check_rings(application, problems);
     check_node_ports(application, problems);
     if (problems->count == before)
         return 0;

@@ -34,6 +34,7 @@ char *spec_json_text(const json_t *object)
 json_t *spec_agent_config(const struct dpuservice *service)
 {
     char zone[] = "default", bridge[] = "0.0.0.0:5005", http[] = "0.0.0.0:8080";
+    char scratch[] = CHILD_SCRATCH_PATH;
     char *bridges[] = {bridge}, *https[] = {http};
     _Static_assert(CHILD_BRIDGE_PORT == 5005 && CHILD_HTTP_PORT == 8080, "as in the addresses");
     const struct datapath_choice *datapath = &service->datapath;
@@ -48,6 +49,7 @@ json_t *spec_agent_config(const struct dpuservice *service)
         .limits = service->limits,
         .queues = service->queues,
         .workload = service->workload,
+        .scratch = child_disk_bytes(service) ? scratch : NULL,
         .egress = service->egress,
         .datapath = {.mode = service->datapath.mode, .source = profile},
         .log = service->log,

@@ -1,5 +1,6 @@
 /* The pods of a Deployment. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -12,7 +13,8 @@ enum {
     GRACE_BEYOND_DRAIN = 5 /* s: to close sockets and leave after the drain */
 };
 
-#define CONFIG_PATH "/etc/dpumesh"
+#define CONFIG_PATH    "/etc/dpumesh"
+#define SCRATCH_VOLUME "scratch"
 
 static json_t *probe(const char *path, int period_s, int failures)
 {
@@ -49,6 +51,34 @@ static void set_quantities(json_t *resources, const char *name, json_t *quantiti
     if (json_object_size(canonical))
         json_object_set(resources, name, canonical);
     json_decref(canonical);
+}
+
+uint64_t child_disk_bytes(const struct dpuservice *service)
+{
+    return workload_disk_bytes(&service->workload) * service->workers;
+}
+
+/* The root file system can't be written to, so that diskStress has a volume of its own. Its limit
+ * leaves room for what a file system needs besides the bytes. */
+static void add_scratch(const struct dpuservice *service, json_t *container, json_t *volumes,
+                        struct buffer *owns)
+{
+    const uint64_t mebibyte = 1 << 20;
+    uint64_t bytes = child_disk_bytes(service);
+    cleanup_free char *limit =
+        xasprintf("%" PRIu64 "Mi", (bytes + bytes / 16 + mebibyte - 1) / mebibyte + 1);
+    char canonical[QUANTITY_TEXT_MAX];
+
+    if (bytes == 0)
+        return;
+    if (quantity_canonical(limit, canonical, NULL) < 0)
+        abort(); /* digits and a unit are a quantity */
+    json_array_append_new(
+        json_object_get(container, "volumeMounts"),
+        json_pack("{s:s, s:s}", "name", SCRATCH_VOLUME, "mountPath", CHILD_SCRATCH_PATH));
+    json_array_append_new(volumes, json_pack("{s:s, s:{s:s}}", "name", SCRATCH_VOLUME, "emptyDir",
+                                             "sizeLimit", canonical));
+    child_owns(owns, SCRATCH_VOLUME, NULL);
 }
 
 static json_t *make_container(const struct dpuservice *service, struct buffer *owns)
@@ -164,11 +194,12 @@ static json_int_t grace_seconds(const struct dpuservice *service)
 static json_t *make_pod_spec(const struct dpuservice *service, struct buffer *owns)
 {
     cleanup_free char *config_map = xasprintf("%s-dpu", service->name);
-    json_t *pod = json_pack("{s:[o]}", "containers", make_container(service, owns));
+    json_t *container = make_container(service, owns);
+    json_t *volumes =
+        json_pack("[{s:s, s:{s:s}}]", "name", "config", "configMap", "name", config_map);
+    json_t *pod = json_pack("{s:[o], s:o}", "containers", container, "volumes", volumes);
 
-    json_object_set_new(
-        pod, "volumes",
-        json_pack("[{s:s, s:{s:s}}]", "name", "config", "configMap", "name", config_map));
+    add_scratch(service, container, volumes, owns);
     json_object_set_new(pod, "terminationGracePeriodSeconds", json_integer(grace_seconds(service)));
     json_object_set_new(pod, "automountServiceAccountToken", json_false());
     /* Variables for every service of the namespace: of no use here, and many. */

@@ -40,6 +40,12 @@ json_t *child_recommended_labels(const struct dpuservice *service);
 json_t *child_pod_template(const struct dpuservice *service, const char *config,
                            struct buffer *owns);
 
+/* Where a pod's diskStress writes: an emptyDir, there when the workload uses a disk. */
+#define CHILD_SCRATCH_PATH "/var/lib/dpumesh"
+
+/* Bytes that a replica's diskStress may hold at once; 0: it uses no disk. */
+uint64_t child_disk_bytes(const struct dpuservice *service);
+
 /* The spec of a HorizontalPodAutoscaler. Appends to owns as above. */
 json_t *child_autoscaler_spec(const struct dpuservice *service, struct buffer *owns);
 

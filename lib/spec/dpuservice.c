@@ -195,9 +195,6 @@ static const struct field workload_fields[] = {
      .max = COMPUTING_MAX,
      .help = "Threads that compute, for each worker."},
     WORKLOAD_CALL_FIELDS(struct dpuservice, workload),
-    {.name = "alternativeBehaviors",
-     .type = FIELD_LATER,
-     .help = "muBench's other behaviours, chosen by `?bid=`."},
 };
 static const struct record_check workload_checks[] = {
     {.run = check_computing,
@@ -339,17 +336,14 @@ static const struct record spec_record = {FIELDS(spec_fields), CHECKS(spec_check
 
 /* A service can't call itself: its own queue would wait for itself. Reads names deep inside spec:
  * those that were wrong are NULL. */
-static void check_callees(const void *record, json_t *object, const struct place *place,
-                          struct problems *problems)
+static void check_groups(const struct dpuservice *service, const struct external_group *groups,
+                         size_t count, const struct place *workload, struct problems *problems)
 {
-    const struct dpuservice *service = record;
-    struct place spec = PLACE_KEY(place, "spec"), workload = PLACE_KEY(&spec, "workload");
-    struct place groups = PLACE_KEY(&workload, "externalServices");
+    struct place list = PLACE_KEY(workload, "externalServices");
 
-    (void)object;
-    for (size_t i = 0; service->name && i < service->workload.group_count; i++) {
-        const struct external_group *group = &service->workload.groups[i];
-        struct place at = PLACE_INDEX(&groups, i), services = PLACE_KEY(&at, "services");
+    for (size_t i = 0; i < count; i++) {
+        const struct external_group *group = &groups[i];
+        struct place at = PLACE_INDEX(&list, i), services = PLACE_KEY(&at, "services");
         for (size_t j = 0; j < group->call_count; j++) {
             struct place call = PLACE_INDEX(&services, j);
             const char *callee = group->calls[j].service;
@@ -357,6 +351,25 @@ static void check_callees(const void *record, json_t *object, const struct place
                 place_problem(&call, problems,
                               "a service can't call itself; name another service, or remove it");
         }
+    }
+}
+
+static void check_callees(const void *record, json_t *object, const struct place *place,
+                          struct problems *problems)
+{
+    const struct dpuservice *service = record;
+    const struct workload_settings *workload = &service->workload;
+    struct place spec = PLACE_KEY(place, "spec"), at = PLACE_KEY(&spec, "workload");
+    struct place behaviors = PLACE_KEY(&at, "alternativeBehaviors");
+
+    (void)object;
+    if (!service->name)
+        return;
+    check_groups(service, workload->groups, workload->group_count, &at, problems);
+    for (size_t i = 0; i < workload->behavior_count; i++) {
+        const struct alternative_behavior *behavior = &workload->behaviors[i];
+        struct place own = PLACE_KEY(&behaviors, behavior->id);
+        check_groups(service, behavior->groups, behavior->group_count, &own, problems);
     }
 }
 
@@ -392,6 +405,14 @@ static const struct record_check document_checks[] = {
              "self.spec.workload.externalServices.all(g, !(self.metadata.name in g.services.map(s, "
              "s.split('__')[0])))",
      .at = ".spec.workload.externalServices",
+     .sentence = "a service can't call itself; name another service, or remove it"},
+    {.run = NULL,
+     .rule = "!has(self.spec.workload.alternativeBehaviors) || "
+             "self.spec.workload.alternativeBehaviors.all(b, "
+             "!has(self.spec.workload.alternativeBehaviors[b].externalServices) || "
+             "self.spec.workload.alternativeBehaviors[b].externalServices.all(g, "
+             "!(self.metadata.name in g.services.map(s, s.split('__')[0]))))",
+     .at = ".spec.workload.alternativeBehaviors",
      .sentence = "a service can't call itself; name another service, or remove it"},
 };
 const struct record dpuservice_record = {FIELDS(document_fields), CHECKS(document_checks),

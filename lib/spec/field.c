@@ -283,6 +283,8 @@ static void refuse_unknown(const struct reading *reading, const char *key)
     }
     if (search.best)
         place_problem(&place, reading->problems, "unknown field; did you mean %s?", search.best);
+    else if (reading->record->field_count == 0)
+        place_problem(&place, reading->problems, "unknown field; there is nothing to set here");
     else
         place_problem(&place, reading->problems, "unknown field; known are %s",
                       buffer_terminate(&names));

@@ -55,6 +55,19 @@ void schema_add_pattern(json_t *schema, const struct field_pattern *pattern)
                                                   .says = buffer_terminate(&says)});
 }
 
+void schema_add_name_pattern(json_t *schema, const struct field_pattern *pattern)
+{
+    cleanup_buffer struct buffer rule = BUFFER_INIT(RULE_BYTES_MAX);
+    cleanup_buffer struct buffer sentence = BUFFER_INIT(RULE_BYTES_MAX);
+
+    buffer_puts(&rule, "self.all(name, name.matches(");
+    schema_put_text(&rule, pattern->expression);
+    buffer_puts(&rule, "))");
+    buffer_printf(&sentence, "a name in it is not %s", pattern->says);
+    schema_add_rule(schema, &(struct schema_rule){.rule = buffer_terminate(&rule),
+                                                  .sentence = buffer_terminate(&sentence)});
+}
+
 void schema_add_duration(json_t *schema, const struct field *field)
 {
     cleanup_buffer struct buffer rule = BUFFER_INIT(RULE_BYTES_MAX);

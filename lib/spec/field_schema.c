@@ -262,6 +262,8 @@ static void set_container(json_t *schema, const struct field *field)
         break;
     case FIELD_MAP:
         map_schema(schema, field, record_schema(field->record));
+        if (field->pattern && field->pattern->expression)
+            schema_add_name_pattern(schema, field->pattern);
         break;
     case FIELD_STRING_MAP:
     case FIELD_NUMBER_MAP:

@@ -22,8 +22,10 @@ struct schema_rule {
 /* Appends a rule to the schema's x-kubernetes-validations. */
 void schema_add_rule(json_t *schema, const struct schema_rule *rule);
 
-/* The rules of one text-like value: its pattern, or its bounds as a duration, size or amount. */
+/* The rules of one text-like value, or of a map's names: its pattern, or its bounds as a duration,
+ * size or amount. */
 void schema_add_pattern(json_t *schema, const struct field_pattern *pattern);
+void schema_add_name_pattern(json_t *schema, const struct field_pattern *pattern);
 void schema_add_duration(json_t *schema, const struct field *field);
 void schema_add_bytes(json_t *schema, const struct field *field);
 void schema_add_amount(json_t *schema, const struct field *field);

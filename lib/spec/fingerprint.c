@@ -116,6 +116,8 @@ static const struct owned deployment_paths[] = {
     {.path = AGENT "volumeMounts name=config mountPath"},
     {.path = AGENT "volumeMounts name=config readOnly"},
     {.path = POD "volumes name=config configMap name"},
+    {.path = AGENT "volumeMounts name=scratch mountPath", .name = "scratch"},
+    {.path = POD "volumes name=scratch emptyDir sizeLimit", .name = "scratch", .quantity = true},
     {.path = POD "terminationGracePeriodSeconds"},
     {.path = POD "automountServiceAccountToken"},
     {.path = POD "enableServiceLinks"},

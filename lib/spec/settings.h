@@ -17,22 +17,41 @@
 
 enum internal_kind {
     INTERNAL_NONE,       /* no work; the answer is one character */
-    INTERNAL_LOADER,     /* contract: cpu_stress and sleep_stress */
+    INTERNAL_LOADER,     /* contract: cpu_, memory_, disk_ and sleep_stress, in this order */
     INTERNAL_COMPUTE_PI, /* contract: compute_pi */
+    INTERNAL_COLOSSEUM,  /* contract: colosseum */
+    INTERNAL_PLUGIN,     /* a user's function in a shared object */
 };
 
 /* workload.internalService: muBench's function and its parameters. */
 struct internal_service {
     enum internal_kind kind;
-    bool cpu_run;            /* loader.cpuStress.run */
-    unsigned cpu_threads;    /* loader.cpuStress.threadPoolSize */
-    unsigned cpu_trials;     /* loader.cpuStress.trials */
-    unsigned complexity_min; /* rangeComplexity[0]: digits of pi */
-    unsigned complexity_max; /* rangeComplexity[1] */
-    bool sleep_run;          /* loader.sleepStress.run */
-    uint64_t sleep_ns;       /* loader.sleepStress.sleepTime (seconds in the document) */
-    double response_kb;      /* meanResponseSize: mean of an exponential, in 1000 characters */
+    bool cpu_run;              /* loader.cpuStress.run */
+    unsigned cpu_threads;      /* loader.cpuStress.threadPoolSize */
+    unsigned cpu_trials;       /* loader.cpuStress.trials */
+    unsigned complexity_min;   /* rangeComplexity[0]: digits of pi */
+    unsigned complexity_max;   /* rangeComplexity[1] */
+    bool sleep_run;            /* loader.sleepStress.run */
+    uint64_t sleep_ns;         /* loader.sleepStress.sleepTime (seconds in the document) */
+    double response_kb;        /* meanResponseSize: mean of an exponential, in 1000 characters */
+    bool memory_run;           /* loader.memoryStress.run */
+    unsigned memory_kb;        /* loader.memoryStress.memorySize: in 1000 bytes */
+    unsigned memory_io;        /* loader.memoryStress.memoryIo: reads and writes */
+    bool disk_run;             /* loader.diskStress.run */
+    char *disk_file;           /* loader.diskStress.tmpFileName */
+    unsigned disk_blocks;      /* loader.diskStress.diskWriteBlockCount */
+    unsigned disk_block_bytes; /* loader.diskStress.diskWriteBlockSize */
+    char *plugin_path, *plugin_function;
+    json_t *plugin_params;      /* an object; NULL: none given */
+    uint64_t plugin_timeout_ns; /* waiting for a thread included */
+    size_t plugin_response_bytes;
 };
+
+/* Bytes of the file that a request's diskStress writes. */
+static inline uint64_t internal_disk_bytes(const struct internal_service *internal)
+{
+    return (uint64_t)internal->disk_blocks * internal->disk_block_bytes;
+}
 
 struct external_call {
     char *service;      /* the callee's name, its "__n" suffix removed */
@@ -47,13 +66,29 @@ struct external_group {
     struct external_call *calls;
 };
 
+/* workload.alternativeBehaviors{id}, chosen by ?bid=id: what is not given is the workload's own. */
+struct alternative_behavior {
+    char *id;
+    bool internal_given, groups_given;
+    struct internal_service internal;
+    size_t group_count;
+    struct external_group *groups;
+};
+
 struct workload_settings {
     char *path;       /* "/api/v1" */
     unsigned threads; /* CPU workers; 4 */
     struct internal_service internal;
     size_t group_count;
     struct external_group *groups;
+    bool behaviors_given;
+    size_t behavior_count;
+    struct alternative_behavior *behaviors; /* sorted by id */
 };
+
+/* Bytes of disk that a replica's threads may hold at once for diskStress, whichever behaviour is
+ * asked for; 0: no disk is used. */
+uint64_t workload_disk_bytes(const struct workload_settings *workload);
 
 enum egress_mode {
     EGRESS_SIMULATE, /* a call is a delay; nothing leaves the pod */
@@ -94,6 +129,10 @@ struct log_settings {
 /* The tables of the structs above. */
 extern const struct record egress_record, queues_record, limits_record, log_record;
 extern const struct record internal_service_record, external_group_record;
+extern const struct record alternative_behavior_record;
+extern const struct field_pattern pattern_behavior, pattern_absolute_path;
+
+enum { BEHAVIORS_MAX = 16 };
 
 /*
  * The fields of spec.workload (DpuService) and workload (agent) that both have; `type` is the
@@ -113,12 +152,25 @@ extern const struct record internal_service_record, external_group_record;
      .record = &internal_service_record,                                                           \
      .unset = "no work",                                                                           \
      .help = "The work that a request does inside the service: exactly one function."},            \
+        {.name = "externalServices",                                                               \
+         .type = FIELD_RECORDS,                                                                    \
+         FIELD_AT(owner, member.groups),                                                           \
+         .other = offsetof(owner, member.group_count),                                             \
+         .max = 128,                                                                               \
+         .record = &external_group_record,                                                         \
+         .unset = "no calls",                                                                      \
+         .help =                                                                                   \
+             "Groups of calls to other services. Groups run in parallel; the calls of one group "  \
+             "run one after the other."},                                                          \
     {                                                                                              \
-        .name = "externalServices", .type = FIELD_RECORDS, FIELD_AT(owner, member.groups),         \
-        .other = offsetof(owner, member.group_count), .max = 128,                                  \
-        .record = &external_group_record, .unset = "no calls",                                     \
-        .help = "Groups of calls to other services. Groups run in parallel; the calls of one "     \
-                "group run one after the other."                                                   \
+        .name = "alternativeBehaviors", .type = FIELD_MAP, FIELD_AT(owner, member.behaviors),      \
+        .other = offsetof(owner, member.behavior_count),                                           \
+        .given = offsetof(owner, member.behaviors_given),                                          \
+        .at = offsetof(struct alternative_behavior, id), .max = BEHAVIORS_MAX,                     \
+        .record = &alternative_behavior_record, .pattern = &pattern_behavior, .unset = "none",     \
+        .help =                                                                                    \
+            "Other behaviours by name, chosen by a request's query `?bid=NAME`; what one does "    \
+            "not give is the workload's own, and an unknown name means the workload's own."        \
     }
 
 #endif

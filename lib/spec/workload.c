@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 
 enum {
-    CALL_DIGITS_MAX = 4,   /* of the n in s1__n */
-    CALLS_MAX = 128,       /* of a group; CEL may cost so much and no more */
-    PROBABILITIES_MAX = 64 /* of a group: CEL compares each with each service */
+    CALL_DIGITS_MAX = 4,    /* of the n in s1__n */
+    CALLS_MAX = 128,        /* of a group; CEL may cost so much and no more */
+    PROBABILITIES_MAX = 64, /* of a group: CEL compares each with each service */
+    BEHAVIOR_NAME_MAX = 63,
+    BEHAVIOR_GROUPS_MAX = 8 /* BEHAVIORS_MAX times as many are as many as a workload's own */
 };
 
 /* "s1", or "s1__2" for a second call of s1; *ret_length is that of the service's name. */
@@ -43,120 +44,6 @@ static const struct field_pattern pattern_call_name = {
     .max = SERVICE_NAME_MAX + 2 + CALL_DIGITS_MAX,
     .says = "a service name such as s1, or s1__2 to call s1 a second time",
 };
-
-/* internalService */
-
-static const struct field cpu_stress_fields[] = {
-    {.name = "run",
-     .type = FIELD_BOOL,
-     FIELD_AT(struct internal_service, cpu_run),
-     .fallback = "false",
-     .help = "Whether a request computes at all."},
-    {.name = "rangeComplexity",
-     .type = FIELD_RANGE,
-     FIELD_AT(struct internal_service, complexity_min),
-     .other = offsetof(struct internal_service, complexity_max),
-     .min = 1,
-     .max = 100000,
-     .fallback = "[100, 100]",
-     .help = "Digits of pi that one trial computes, drawn uniformly for each request."},
-    {.name = "threadPoolSize",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct internal_service, cpu_threads),
-     .fallback = "1",
-     .min = 1,
-     .max = 256,
-     .help = "Threads that compute for one request; each does all its trials."},
-    {.name = "trials",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct internal_service, cpu_trials),
-     .fallback = "1",
-     .min = 1,
-     .max = 65535,
-     .help = "Computations that each thread makes, one after another."},
-};
-
-static const struct field sleep_stress_fields[] = {
-    {.name = "run",
-     .type = FIELD_BOOL,
-     FIELD_AT(struct internal_service, sleep_run),
-     .fallback = "true",
-     .help = "Whether a request waits at all."},
-    {.name = "sleepTime",
-     .type = FIELD_SECONDS,
-     FIELD_AT(struct internal_service, sleep_ns),
-     .fallback = "0.01",
-     .min = 0,
-     .max = 3600.0 * NS_PER_S,
-     .help = "How long a request waits inside the service."},
-};
-
-static const struct record cpu_stress_record = {FIELDS(cpu_stress_fields),
-                                                .size = sizeof(struct internal_service)};
-static const struct record sleep_stress_record = {FIELDS(sleep_stress_fields),
-                                                  .size = sizeof(struct internal_service)};
-
-#define RESPONSE_SIZE_FIELD(default_kb)                                                            \
-    {                                                                                              \
-        .name = "meanResponseSize", .alias = "meanBandwidth", .type = FIELD_NUMBER,                \
-        FIELD_AT(struct internal_service, response_kb), .fallback = (default_kb), .min = 0,        \
-        .max = 100000,                                                                             \
-        .help = "Mean size of an answer in kB (1000 characters), drawn from an exponential "       \
-                "distribution; at least one character."                                            \
-    }
-
-static const struct field loader_fields[] = {
-    {.name = "cpuStress",
-     .type = FIELD_RECORD,
-     .record = &cpu_stress_record,
-     .help = "Work for the processor: digits of pi."},
-    {.name = "memoryStress",
-     .type = FIELD_LATER,
-     .help = "muBench's memory stress. `{run: false}` is accepted."},
-    {.name = "diskStress",
-     .type = FIELD_LATER,
-     .help = "muBench's disk stress. `{run: false}` is accepted."},
-    {.name = "sleepStress",
-     .type = FIELD_RECORD,
-     .record = &sleep_stress_record,
-     .help = "A wait inside the service that costs no processor time."},
-    RESPONSE_SIZE_FIELD("11"),
-};
-
-static const struct field compute_pi_fields[] = {
-    {.name = "rangeComplexity",
-     .type = FIELD_RANGE,
-     FIELD_AT(struct internal_service, complexity_min),
-     .other = offsetof(struct internal_service, complexity_max),
-     .min = 1,
-     .max = 100000,
-     .fallback = "[50, 100]",
-     .help = "Digits of pi that a request computes, drawn uniformly."},
-    RESPONSE_SIZE_FIELD("10"),
-};
-
-static const struct record loader_record = {FIELDS(loader_fields),
-                                            .size = sizeof(struct internal_service)};
-static const struct record compute_pi_record = {FIELDS(compute_pi_fields),
-                                                .size = sizeof(struct internal_service)};
-
-static const struct field internal_service_fields[] = {
-    {.name = "loader",
-     .type = FIELD_RECORD,
-     .record = &loader_record,
-     .choice = INTERNAL_LOADER,
-     .help = "Stresses the processor, waits, or both."},
-    {.name = "computePi",
-     .type = FIELD_RECORD,
-     .record = &compute_pi_record,
-     .choice = INTERNAL_COMPUTE_PI,
-     .help = "Computes digits of pi."},
-    {.name = "colosseum", .type = FIELD_LATER, .help = "muBench's page of ASCII art."},
-};
-
-const struct record internal_service_record = {
-    FIELDS(internal_service_fields), .size = sizeof(struct internal_service), .choice = true,
-    .chosen = offsetof(struct internal_service, kind)};
 
 /* externalServices */
 
@@ -315,3 +202,60 @@ static const struct record_check external_group_checks[] = {
 const struct record external_group_record = {
     FIELDS(external_group_fields), CHECKS(external_group_checks),
     .size = sizeof(struct external_group), .finish = finish_group};
+
+/* alternativeBehaviors */
+
+static bool behavior_valid(const char *text)
+{
+    static const char others[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strlen(text);
+    return length > 0 && length <= BEHAVIOR_NAME_MAX && strspn(text, others) == length;
+}
+
+const struct field_pattern pattern_behavior = {
+    .valid = behavior_valid,
+    .expression = "^[A-Za-z0-9._-]{1,63}$",
+    .max = BEHAVIOR_NAME_MAX,
+    .says = "a behaviour's name (letters, digits, ., _ and -, at most 63), such as b1",
+};
+
+static const struct field alternative_behavior_fields[] = {
+    {.name = "internalService",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct alternative_behavior, internal),
+     .flags = FIELD_OPTIONAL,
+     .given = offsetof(struct alternative_behavior, internal_given),
+     .record = &internal_service_record,
+     .unset = "the workload's own",
+     .help = "The work inside the service: exactly one function."},
+    {.name = "externalServices",
+     .type = FIELD_RECORDS,
+     FIELD_AT(struct alternative_behavior, groups),
+     .other = offsetof(struct alternative_behavior, group_count),
+     .given = offsetof(struct alternative_behavior, groups_given),
+     .max = BEHAVIOR_GROUPS_MAX,
+     .record = &external_group_record,
+     .unset = "the workload's own",
+     .help = "The calls; an empty list makes none."},
+};
+
+const struct record alternative_behavior_record = {FIELDS(alternative_behavior_fields),
+                                                   .size = sizeof(struct alternative_behavior)};
+
+static uint64_t disk_bytes_of(const struct internal_service *internal)
+{
+    return internal->kind == INTERNAL_LOADER && internal->disk_run ? internal_disk_bytes(internal)
+                                                                   : 0;
+}
+
+uint64_t workload_disk_bytes(const struct workload_settings *workload)
+{
+    uint64_t most = disk_bytes_of(&workload->internal);
+
+    for (size_t i = 0; i < workload->behavior_count; i++) {
+        uint64_t bytes = disk_bytes_of(&workload->behaviors[i].internal);
+        most = bytes > most ? bytes : most;
+    }
+    return most * workload->threads;
+}
