@@ -2,21 +2,37 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "agent/plan.h"
 #include "base/memory.h"
 
-struct config_ref *config_ref_new(struct agent_config *config)
+/* The directory for temporary files when the configuration names none. */
+static const char *scratch_of(const struct agent_config *config)
 {
+    const char *directory = config->scratch ? config->scratch : getenv("TMPDIR");
+    return directory && directory[0] ? directory : "/tmp";
+}
+
+int config_ref_new(struct agent_config *config, struct config_ref **ret_ref,
+                   struct problems *problems)
+{
+    struct behaviors behaviors;
+    int result = behaviors_make(config, &behaviors, problems);
+    if (result < 0) {
+        agent_config_free(config);
+        return result;
+    }
     struct config_ref *ref = xcalloc(1, sizeof *ref);
     ref->config = config;
-    ref->plan = plan_of_config(config);
+    ref->behaviors = behaviors;
+    ref->scratch = scratch_of(config);
     ref->text = json_dumps(config->document, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     if (!ref->text)
         ref->text = xstrdup("{}");
     ref->references = 1;
-    return ref;
+    *ret_ref = ref;
+    return 0;
 }
 
 void config_ref_take(struct config_ref *ref)
@@ -28,7 +44,7 @@ void config_ref_drop(struct config_ref *ref)
 {
     if (!ref || __atomic_sub_fetch(&ref->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    plan_free(ref->plan, NULL);
+    behaviors_free(&ref->behaviors);
     agent_config_free(ref->config);
     free(ref->text);
     free(ref);
@@ -86,6 +102,7 @@ void agent_destroy(struct agent *agent)
     config_ref_drop(agent->io_next);
     config_ref_drop(agent->app_next);
     config_ref_drop(agent->running);
+    plugin_reap();
     free(agent->sources);
 }
 

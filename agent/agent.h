@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "agent/arena.h"
+#include "agent/behavior.h"
 #include "agent/cpu.h"
 #include "agent/doorbell.h"
 #include "agent/metrics.h"
@@ -30,13 +31,16 @@ enum { SOURCE_TEXT_MAX = 48 };
 /* A configuration in force: freed when the last thread lets go of it. */
 struct config_ref {
     struct agent_config *config;
-    char *text;        /* config->document as indented JSON, for /config */
-    struct plan *plan; /* calls of workload.externalServices, see plan.h */
+    char *text;                 /* config->document as indented JSON, for /config */
+    struct behaviors behaviors; /* what its workload makes of a request */
+    const char *scratch;        /* directory of temporary files */
     uint32_t references;
 };
 
-/* Takes over config (also on failure). The reference belongs to the caller. */
-struct config_ref *config_ref_new(struct agent_config *config);
+/* Main thread. Takes over config (also on failure). 0 and a reference that belongs to the caller,
+ * or -EINVAL and problems: a plugin can't be opened. */
+int config_ref_new(struct agent_config *config, struct config_ref **ret_ref,
+                   struct problems *problems);
 void config_ref_take(struct config_ref *ref);
 void config_ref_drop(struct config_ref *ref);
 
@@ -78,9 +82,10 @@ struct agent {
 
     uint32_t egress_in_flight; /* atomic, for its gauge: calls that the I/O thread works on */
     uint32_t egress_capped;    /* atomic: calls wait in egress_sq because all workers are busy */
-    uint64_t out_rounds;       /* atomic: of the host's core that messages have gone out in */
-    uint32_t app_waits; /* atomic: the application waits for room in egress_sq or ingress_cq */
-    uint32_t stop;      /* atomic: the application thread and the workers end */
+    uint64_t out_rounds;   /* atomic: of the host's core that messages have gone out in */
+    uint32_t app_waits;    /* atomic: the application waits for room in egress_sq or ingress_cq */
+    uint32_t plugins_late; /* atomic: calls of plugins that run although their time is over */
+    uint32_t stop;         /* atomic: the application thread and the workers end */
 };
 
 static inline enum agent_phase agent_phase(const struct agent *agent)

@@ -54,10 +54,10 @@ static bool drain_ingress(struct app *app)
 
 static bool drain_jobs(struct app *app)
 {
-    struct cpu_job *job = workers_finished(&app->workers);
+    struct worker_job *job = workers_finished(&app->workers);
     bool any = job != NULL;
     while (job) {
-        struct cpu_job *next = job->next;
+        struct worker_job *next = job->next;
         app_job_done(app, job);
         job = next;
     }
@@ -108,6 +108,7 @@ bool app_work(struct app *app)
     any |= drain_ingress(app);
     any |= drain_jobs(app);
     any |= drain_sleeps(app);
+    any |= app_plugins_late(app);
     if (app->blocked.count || app->answered_first != POOL_NONE)
         any |= app_retry(app);
     if (any && doorbell_ring(&agent->io_bell))
@@ -135,7 +136,8 @@ static bool still_waits(struct app *app)
 
 uint64_t app_next_ns(const struct app *app)
 {
-    return wheel_next_ns(&app->sleeping);
+    uint64_t sleep_ns = wheel_next_ns(&app->sleeping), plugin_ns = app_plugins_next_ns(app);
+    return sleep_ns < plugin_ns ? sleep_ns : plugin_ns;
 }
 
 bool app_has_work(struct app *app)
@@ -211,8 +213,7 @@ int app_start(struct agent *agent, bool own_thread, struct app **ret_app, struct
     if (result == 0) {
         wheel_init(&app->sleeping, &app->requests, clock_monotonic_ns());
         workers_init(&app->workers, config->workload.threads,
-                     own_thread ? &agent->app_bell : &agent->io_bell, agent->registry,
-                     agent->metrics.jobs, &agent->cpu);
+                     own_thread ? &agent->app_bell : &agent->io_bell, agent->registry, &agent->cpu);
         app->config = agent->running;
         config_ref_take(app->config);
         app->own_thread = own_thread;

@@ -4,19 +4,10 @@
 #include <string.h>
 
 #include "agent/app_private.h"
+#include "agent/colosseum.h"
 #include "agent/reply.h"
 #include "base/clock.h"
 #include "base/memory.h"
-
-static struct app_request *request_at(struct app *app, uint32_t index)
-{
-    return pool_at(&app->requests, index);
-}
-
-static const struct request_message *message_of(struct app *app, const struct app_request *r)
-{
-    return arena_at(&app->agent->forward, r->node.user);
-}
 
 static uint16_t *places(struct app_request *r)
 {
@@ -38,7 +29,7 @@ static void drop_plan(struct app *app, struct app_request *r)
 /* Hands the answer to the I/O thread; false when the completion queue is full. */
 static bool complete(struct app *app, uint32_t index)
 {
-    struct app_request *r = request_at(app, index);
+    struct app_request *r = app_request_at(app, index);
     struct descriptor *d = ring_slot(&app->agent->ingress_cq);
     if (!d) {
         metric_add(app->agent->metrics.queue_full[QUEUE_INGRESS_CQ], 1);
@@ -48,7 +39,7 @@ static bool complete(struct app *app, uint32_t index)
     d->length = r->answer.length;
     d->tag = r->exchange;
     d->status = (uint16_t)reject_status(r->reason);
-    d->flags = (uint16_t)(r->reason | (r->json ? DESCRIPTOR_JSON : 0));
+    d->flags = (uint16_t)(r->reason | r->form << 8);
     hostwork_message(&app->hostwork, &app->config->config->datapath, POD_OUT,
                      d->offset == ARENA_NONE ? 0 : d->length, false);
     ring_submit(&app->agent->ingress_cq, d);
@@ -60,7 +51,7 @@ static bool complete(struct app *app, uint32_t index)
 
 static void answer(struct app *app, uint32_t index, uint32_t offset, uint32_t length)
 {
-    struct app_request *r = request_at(app, index);
+    struct app_request *r = app_request_at(app, index);
     drop_plan(app, r);
     r->answer.offset = offset;
     r->answer.length = length;
@@ -71,16 +62,24 @@ static void answer(struct app *app, uint32_t index, uint32_t offset, uint32_t le
     if (app->answered_first == POOL_NONE)
         app->answered_first = index;
     else
-        request_at(app, app->answered_last)->node.next = index;
+        app_request_at(app, app->answered_last)->node.next = index;
     app->answered_last = index;
 }
 
-/* Answers with the reason's own sentence. */
-static void refuse(struct app *app, uint32_t index, enum reject_reason reason)
+/* A plugin's answer that nobody gets. */
+static void drop_body(struct app *app, struct app_request *r)
 {
-    struct app_request *r = request_at(app, index);
+    uint32_t offset, length;
+    if (app_take_body(r, &offset, &length))
+        arena_release(&app->agent->reverse, offset);
+}
+
+void app_refuse(struct app *app, uint32_t index, enum reject_reason reason)
+{
+    struct app_request *r = app_request_at(app, index);
     r->reason = (uint8_t)reason;
-    r->json = true;
+    r->form = DESCRIPTOR_JSON >> 8;
+    drop_body(app, r);
     answer(app, index, ARENA_NONE, 0);
 }
 
@@ -88,11 +87,11 @@ static void refuse(struct app *app, uint32_t index, enum reject_reason reason)
 static void refuse_with(struct app *app, uint32_t index, enum reject_reason reason,
                         const char *sentence)
 {
-    struct app_request *r = request_at(app, index);
+    struct app_request *r = app_request_at(app, index);
     size_t length = strlen(sentence);
     uint32_t offset = arena_alloc(&app->agent->reverse, json_escaped_length(sentence, length) + 16);
     if (offset == ARENA_NONE) {
-        refuse(app, index, reason);
+        app_refuse(app, index, reason);
         return;
     }
     char *begin = arena_at(&app->agent->reverse, offset), *end = begin;
@@ -100,7 +99,7 @@ static void refuse_with(struct app *app, uint32_t index, enum reject_reason reas
     end = json_escape(sentence, length, end);
     end = mempcpy(end, "\"}", 2);
     r->reason = (uint8_t)reason;
-    r->json = true;
+    r->form = DESCRIPTOR_JSON >> 8;
     answer(app, index, offset, (uint32_t)(end - begin));
 }
 
@@ -117,20 +116,45 @@ static struct mub_series *series_of(struct app *app, const struct request_messag
 
 /* Size of the answer's body: max(1, 1000 * Exp(mean)) characters (contract section 2), cut at a
  * sixteenth of the registered memory so that one draw can't take it all. */
-static uint32_t draw_size(struct app *app, const struct agent_config *config)
+static uint32_t draw_size(struct app *app, const struct internal_service *internal)
 {
-    if (config->workload.internal.response_kb == 0)
+    if (internal->response_kb == 0)
         return 1;
-    double size = random_exponential(&app->random, 1000 * config->workload.internal.response_kb);
+    double size = random_exponential(&app->random, 1000 * internal->response_kb);
     double most = (double)app->agent->reverse.size / 16;
     return size < 1 ? 1 : (uint32_t)(size > most ? most : size);
+}
+
+/* Writes the body of a good answer into the reverse arena; false when that is full. */
+static bool make_body(struct app *app, struct app_request *r, uint32_t *ret_offset,
+                      uint32_t *ret_length)
+{
+    const struct internal_service *internal = app_behavior_of(r)->internal;
+    struct arena *reverse = &app->agent->reverse;
+    if (app_take_body(r, ret_offset, ret_length)) {
+        r->form = DESCRIPTOR_TEXT >> 8;
+        return true;
+    }
+    bool colosseum = internal->kind == INTERNAL_COLOSSEUM;
+    uint32_t size = colosseum ? (uint32_t)colosseum_length : draw_size(app, internal);
+    uint32_t offset = arena_alloc(reverse, size);
+    if (offset == ARENA_NONE)
+        return false;
+    if (colosseum)
+        memcpy(arena_at(reverse, offset), colosseum_page, size);
+    else
+        memset(arena_at(reverse, offset), 'm', size);
+    r->form = colosseum ? DESCRIPTOR_TEXT >> 8 : 0;
+    *ret_offset = offset;
+    *ret_length = size;
+    return true;
 }
 
 /* All calls are done and none failed, or some did. */
 static void finish(struct app *app, uint32_t index)
 {
-    struct app_request *r = request_at(app, index);
-    const struct request_message *m = message_of(app, r);
+    struct app_request *r = app_request_at(app, index);
+    const struct request_message *m = app_message_of(app, r);
     struct mub_series *s = series_of(app, m);
     uint64_t external_ns = r->start_ns + r->internal_us * NS_PER_US;
     double external_ms = external_ns < app->now_ns ? (double)(app->now_ns - external_ns) / 1e6 : 0;
@@ -139,26 +163,24 @@ static void finish(struct app *app, uint32_t index)
         metric_observe(s->external, external_ms);
     metric_observe(s->request, (double)(app->now_ns - r->start_ns) / 1e6);
     if (r->reason) {
-        refuse(app, index, r->reason);
+        app_refuse(app, index, r->reason);
         return;
     }
-    uint32_t size = draw_size(app, r->config->config);
-    uint32_t offset = arena_alloc(&app->agent->reverse, size);
-    if (offset == ARENA_NONE) {
-        refuse(app, index, REJECT_MEMORY_FULL);
+    uint32_t offset, length;
+    if (!make_body(app, r, &offset, &length)) {
+        app_refuse(app, index, REJECT_MEMORY_FULL);
         return;
     }
-    memset(arena_at(&app->agent->reverse, offset), 'm', size);
-    metric_observe(s->size, size);
-    answer(app, index, offset, size);
+    metric_observe(s->size, length);
+    answer(app, index, offset, length);
 }
 
 /* Writes one call into a slot of the egress queue. */
 static void submit_call(struct app *app, struct descriptor *d, uint32_t tag)
 {
-    struct app_request *r = request_at(app, tag & TAG_REQUEST_MASK);
+    struct app_request *r = app_request_at(app, tag & TAG_REQUEST_MASK);
     uint32_t group = tag >> TAG_REQUEST_BITS;
-    const struct request_message *m = message_of(app, r);
+    const struct request_message *m = app_message_of(app, r);
     const struct plan_call *call =
         &plan_calls(r->plan)[plan_groups(r->plan)[group].first + places(r)[group]++];
     d->offset = r->node.user;
@@ -178,7 +200,7 @@ static void submit_call(struct app *app, struct descriptor *d, uint32_t tag)
 
 static void group_done(struct app *app, uint32_t index)
 {
-    if (--request_at(app, index)->groups_left == 0)
+    if (--app_request_at(app, index)->groups_left == 0)
         finish(app, index);
 }
 
@@ -210,7 +232,7 @@ static bool has_call(struct app *app, struct app_request *r, uint32_t group)
 /* Makes the group's next call, or ends the group. */
 static void step(struct app *app, uint32_t index, uint32_t group)
 {
-    if (!has_call(app, request_at(app, index), group)) {
+    if (!has_call(app, app_request_at(app, index), group)) {
         group_done(app, index);
         return;
     }
@@ -224,9 +246,9 @@ static void step(struct app *app, uint32_t index, uint32_t group)
     tag_fifo_push(&app->blocked, tag);
 }
 
-static void begin_calls(struct app *app, uint32_t index)
+void app_begin_calls(struct app *app, uint32_t index)
 {
-    struct app_request *r = request_at(app, index);
+    struct app_request *r = app_request_at(app, index);
     uint32_t groups = r->plan->group_count;
     uint64_t internal_us = (app->now_ns - r->start_ns) / NS_PER_US;
     r->internal_us = internal_us < UINT32_MAX ? (uint32_t)internal_us : UINT32_MAX;
@@ -246,76 +268,10 @@ static void begin_calls(struct app *app, uint32_t index)
     group_done(app, index);
 }
 
-/* One of a request's parallel jobs; its complexity is drawn once (muBench, Loader). */
-static bool submit_job(struct app *app, uint32_t index, uint32_t trials)
-{
-    struct app_request *r = request_at(app, index);
-    const struct internal_service *internal = &r->config->config->workload.internal;
-    struct cpu_job *job = xmalloc(sizeof *job);
-    *job = (struct cpu_job){.owner = index,
-                            .digits = (uint32_t)random_range(&app->random, internal->complexity_min,
-                                                             internal->complexity_max),
-                            .trials = trials};
-    if (workers_submit(&app->workers, job) < 0) {
-        free(job);
-        return false;
-    }
-    r->jobs_running++;
-    return true;
-}
-
-/* The CPU work is done, or there was none: sleep comes next. */
-static void after_jobs(struct app *app, uint32_t index)
-{
-    struct app_request *r = request_at(app, index);
-    const struct internal_service *internal = &r->config->config->workload.internal;
-    if (r->reason) {
-        refuse(app, index, r->reason);
-    } else if (internal->sleep_run && internal->sleep_ns > 0) {
-        r->node.deadline_ns = app->now_ns + internal->sleep_ns;
-        wheel_add(&app->sleeping, index);
-    } else {
-        begin_calls(app, index);
-    }
-}
-
-static void begin_internal(struct app *app, uint32_t index)
-{
-    struct app_request *r = request_at(app, index);
-    const struct internal_service *internal = &r->config->config->workload.internal;
-    unsigned jobs = 0, trials = 1;
-    if (internal->kind == INTERNAL_COMPUTE_PI) {
-        jobs = 1;
-    } else if (internal->kind == INTERNAL_LOADER && internal->cpu_run) {
-        jobs = internal->cpu_threads;
-        trials = internal->cpu_trials;
-    }
-    for (unsigned i = 0; i < jobs; i++)
-        if (!submit_job(app, index, trials)) {
-            r->reason = REJECT_INTERNAL_ERROR;
-            break;
-        }
-    if (r->jobs_running == 0)
-        after_jobs(app, index);
-}
-
-void app_job_done(struct app *app, struct cpu_job *job)
-{
-    uint32_t index = job->owner;
-    free(job);
-    if (--request_at(app, index)->jobs_running == 0)
-        after_jobs(app, index);
-}
-
-void app_sleep_done(struct app *app, uint32_t index)
-{
-    begin_calls(app, index);
-}
-
 void app_call_done(struct app *app, const struct descriptor *completion)
 {
     uint32_t index = completion->tag & TAG_REQUEST_MASK;
-    struct app_request *r = request_at(app, index);
+    struct app_request *r = app_request_at(app, index);
     hostwork_message(&app->hostwork, &app->config->config->datapath, POD_IN, completion->length,
                      completion->flags & DESCRIPTOR_WAKE);
     if (completion->status == 200) {
@@ -326,14 +282,17 @@ void app_call_done(struct app *app, const struct descriptor *completion)
     group_done(app, index);
 }
 
-/* Gives the request its plan; REJECT_NONE, or why there is none (malformed: the sentence says
- * more). */
+/* Gives the request its behaviour and its plan; REJECT_NONE, or why there is none (malformed: the
+ * sentence says more). */
 static enum reject_reason choose_plan(struct app *app, struct app_request *r,
                                       const struct request_message *m,
                                       char sentence[PLAN_SENTENCE_MAX])
 {
     struct arena *arena = &app->agent->reverse;
-    r->plan = app->config->plan;
+    const struct behaviors *behaviors = &app->config->behaviors;
+    const struct behavior *chosen = behavior_choose(behaviors, message_query(m), m->query_length);
+    r->behavior = (uint8_t)(chosen - behaviors->list);
+    r->plan = chosen->plan;
     if (m->method == METHOD_POST && m->body_length > 0) {
         r->plan = NULL;
         int result = plan_of_trace(app->config->config, message_body(m), m->body_length, arena,
@@ -348,8 +307,8 @@ static enum reject_reason choose_plan(struct app *app, struct app_request *r,
 /* Whether the request is one for the application; answers it otherwise. */
 static bool admit(struct app *app, uint32_t index)
 {
-    struct app_request *r = request_at(app, index);
-    const struct request_message *m = message_of(app, r);
+    struct app_request *r = app_request_at(app, index);
+    const struct request_message *m = app_message_of(app, r);
     const char *path = app->config->config->workload.path;
     char sentence[PLAN_SENTENCE_MAX];
     if (m->path_length != strlen(path) || memcmp(message_path(m), path, m->path_length) != 0) {
@@ -358,7 +317,7 @@ static bool admit(struct app *app, uint32_t index)
         return false;
     }
     if (m->method == METHOD_OTHER) {
-        refuse(app, index, REJECT_METHOD);
+        app_refuse(app, index, REJECT_METHOD);
         return false;
     }
     enum reject_reason reason = choose_plan(app, r, m, sentence);
@@ -367,7 +326,7 @@ static bool admit(struct app *app, uint32_t index)
         return false;
     }
     if (reason) {
-        refuse(app, index, reason);
+        app_refuse(app, index, reason);
         return false;
     }
     /* Refused while nothing is done yet; a request that was admitted waits for room instead. */
@@ -378,7 +337,7 @@ static bool admit(struct app *app, uint32_t index)
         if (!r->plan->shared)
             plan_free(r->plan, &app->agent->reverse);
         r->plan = NULL;
-        refuse(app, index, REJECT_EGRESS_QUEUE_FULL);
+        app_refuse(app, index, REJECT_EGRESS_QUEUE_FULL);
         return false;
     }
     return true;
@@ -390,21 +349,21 @@ void app_begin(struct app *app, const struct descriptor *submission)
                      submission->flags & DESCRIPTOR_WAKE);
     /* As many as exchanges, so there always is one. */
     uint32_t index = pool_take(&app->requests);
-    struct app_request *r = request_at(app, index);
+    struct app_request *r = app_request_at(app, index);
     *r = (struct app_request){.node.user = submission->offset,
                               .exchange = submission->tag,
                               .start_ns = app->now_ns,
                               .config = app->config};
     config_ref_take(r->config);
     if (admit(app, index))
-        begin_internal(app, index);
+        app_begin_internal(app, index);
 }
 
 bool app_retry(struct app *app)
 {
     bool any = false;
     while (app->answered_first != POOL_NONE) {
-        uint32_t index = app->answered_first, next = request_at(app, index)->node.next;
+        uint32_t index = app->answered_first, next = app_request_at(app, index)->node.next;
         if (!complete(app, index))
             break;
         app->answered_first = next;

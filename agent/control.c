@@ -73,12 +73,14 @@ static void reload(struct agent *agent, const char *path, bool quiet)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_agent_config struct agent_config *config = NULL;
+    struct config_ref *ref = NULL;
+    plugin_reap();
     if (agent_config_load(path, &config, &problems) < 0 ||
-        agent_config_reloadable(agent->running->config, config, &problems) < 0) {
+        agent_config_reloadable(agent->running->config, config, &problems) < 0 ||
+        config_ref_new(STEAL_POINTER(config), &ref, &problems) < 0) {
         refuse(agent, path, &problems);
         return;
     }
-    struct config_ref *ref = config_ref_new(STEAL_POINTER(config));
     if (quiet && strcmp(ref->text, agent->running->text) == 0) {
         config_ref_drop(ref);
         return;

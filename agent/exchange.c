@@ -199,7 +199,7 @@ bool exchange_complete_all(struct io *io)
         e->body = d->offset;
         e->body_length = d->offset == ARENA_NONE ? reason : d->length;
         e->type = d->flags & DESCRIPTOR_JSON ? TYPE_JSON : TYPE_PLAIN;
-        if (!(d->flags & DESCRIPTOR_JSON))
+        if (!(d->flags & (DESCRIPTOR_JSON | DESCRIPTOR_TEXT)))
             e->flags |= EXCHANGE_PLAIN;
         if (reason)
             metric_add(io->agent->metrics.rejected[reason], 1);

@@ -103,6 +103,19 @@ static bool has_processors(void)
     return sched_getaffinity(0, sizeof processors, &processors) < 0 || CPU_COUNT(&processors) > 1;
 }
 
+/* Whether a plugin's function still runs whose request was answered, also after it had a moment to
+ * notice. */
+static bool plugin_stays(const struct agent *agent)
+{
+    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+    for (unsigned i = 0; i < 100; i++) {
+        if (__atomic_load_n(&agent->plugins_late, __ATOMIC_RELAXED) == 0)
+            return false;
+        nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
 /* Serves until it is told to end; the sockets are taken over. */
 static int serve(struct agent *agent, const char *path, const struct listener *listeners,
                  size_t count)
@@ -137,6 +150,11 @@ static int serve(struct agent *agent, const char *path, const struct listener *l
         /* A worker may compute for minutes still; whoever waits for our end must not. */
         _exit(EXIT_FAILED);
     }
+    if (plugin_stays(agent)) {
+        log_warn("a plugin's function does not return; it is given up with the process");
+        log_flush();
+        _exit(result < 0 ? EXIT_FAILED : EXIT_OK);
+    }
     app_stop(app);
     metrics_thread_detach();
     if (result < 0)
@@ -146,19 +164,21 @@ static int serve(struct agent *agent, const char *path, const struct listener *l
     return EXIT_OK;
 }
 
-static int run(struct agent_config *config, const char *path)
+/* ref is taken over. */
+static int run(struct config_ref *ref, const char *path)
 {
     cleanup_error struct error *err = NULL;
+    const struct agent_config *config = ref->config;
     struct listener listeners[LISTENERS];
     size_t count = 0;
     struct agent agent;
     set_up_log(config);
     int result = sockets_open(config, listeners, LISTENERS, &count, &err);
     if (result < 0) {
-        agent_config_free(config);
+        config_ref_drop(ref);
+        plugin_reap();
         return failed(err, EXIT_REFUSED);
     }
-    struct config_ref *ref = config_ref_new(config);
     if (agent_init(&agent, ref, &err) < 0) {
         agent_destroy(&agent);
         return failed(err, EXIT_FAILED);
@@ -175,6 +195,7 @@ int main(int argc, char **argv)
     cleanup_error struct error *err = NULL;
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     struct agent_config *config = NULL;
+    struct config_ref *ref = NULL;
     int ret = options_parse(&command, argc, argv, &arguments, &options, &err);
     if (ret != 0)
         return options_exit(&command, ret, err);
@@ -187,14 +208,15 @@ int main(int argc, char **argv)
     /* First of all: a SIGTERM while we start is a drain too, and exit 0. */
     if (!arguments.check && control_block_signals(&err) < 0)
         return failed(err, EXIT_FAILED);
-    if (agent_config_load(arguments.config, &config, &problems) < 0)
+    if (agent_config_load(arguments.config, &config, &problems) < 0 ||
+        config_ref_new(config, &ref, &problems) < 0)
         return refused(&problems);
     if (arguments.check) {
-        json_dumpf(config->document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-        putchar('\n');
-        agent_config_free(config);
+        puts(ref->text);
+        config_ref_drop(ref);
+        plugin_reap();
         return EXIT_OK;
     }
     raise_descriptor_limit();
-    return run(config, arguments.config);
+    return run(ref, arguments.config);
 }

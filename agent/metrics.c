@@ -156,9 +156,33 @@ static void declare_work(struct agent *agent)
                               "Calls that failed, timed out or named an unknown service.");
     m->calls_unknown =
         counter(r, "dpumesh_egress_unknown_service_total", "Calls that named an unknown service.");
-    m->jobs = counter(r, "dpumesh_cpu_jobs_total", "Computations of digits of pi that were done.");
     gauge(agent, "dpumesh_egress_in_flight", "Calls that the outside world is working on.", NULL,
           NULL, in_flight, agent);
+}
+
+static double plugins_late(void *context)
+{
+    return __atomic_load_n(&((struct agent *)context)->plugins_late, __ATOMIC_RELAXED);
+}
+
+static void declare_workers(struct agent *agent)
+{
+    static const char *const kinds[WORK_KINDS] = {"memory", "disk", "plugin"};
+    static const char *const results[WORK_RESULTS] = {"done", "failed", "late"};
+    struct agent_metrics *m = &agent->metrics;
+    struct metric_spec spec = {.name = "dpumesh_worker_jobs_total",
+                               .help = "Stress of memory and disk and calls of plugins, by result.",
+                               .kind = METRIC_COUNTER,
+                               .labels = {"kind", "result"}};
+    struct metric_family *family = metrics_family(agent->registry, &spec);
+    m->jobs = counter(agent->registry, "dpumesh_cpu_jobs_total",
+                      "Computations of digits of pi that were done.");
+    for (unsigned i = 0; i < WORK_KINDS; i++)
+        for (unsigned j = 0; j < (i == WORK_PLUGIN ? WORK_RESULTS : WORK_LATE); j++)
+            m->work[i][j] = metric_series(family, (const char *[]){kinds[i], results[j]});
+    gauge(agent, "dpumesh_plugin_calls_late",
+          "Calls of plugins that still run although their time is over; each holds a worker.", NULL,
+          NULL, plugins_late, agent);
 }
 
 static void declare_cpu_of(struct agent *agent, struct metric *metric, enum cpu_stage stage)
@@ -236,6 +260,7 @@ void agent_metrics_declare(struct agent *agent)
     declare_queues(agent);
     declare_memory(agent);
     declare_work(agent);
+    declare_workers(agent);
     declare_cpu(agent);
     agent_metrics_declare_datapath(agent);
     m->reloads_good =

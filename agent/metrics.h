@@ -19,6 +19,10 @@ enum agent_side { SIDE_APPLICATION, SIDE_IO, SIDE_PROXY, SIDES };
 /* Of dpumesh_host_cpu_modelled_seconds_total: messages that come in and go out, and wake-ups. */
 enum modelled_station { MODELLED_IN, MODELLED_OUT, MODELLED_WAKE, MODELLED_STATIONS };
 
+/* What workers do besides digits of pi, and how it ends. */
+enum work_kind { WORK_MEMORY, WORK_DISK, WORK_PLUGIN, WORK_KINDS };
+enum work_result { WORK_DONE, WORK_FAILED, WORK_LATE, WORK_RESULTS };
+
 /* muBench's four measures, each a summary and a histogram (contract section 3). */
 struct mub_series {
     struct metric *size, *internal, *external, *request;
@@ -42,7 +46,8 @@ struct agent_metrics {
     struct metric *ingress_bytes; /* written into registered memory */
     struct metric *calls, *calls_failed, *calls_unknown;
     struct metric *latency_asked, *latency_delivered;
-    struct metric *jobs;
+    struct metric *jobs;                                /* digits of pi */
+    struct metric *work[WORK_KINDS][WORK_RESULTS];      /* late: plugins alone */
     struct metric *modelled[MODELLED_STATIONS];         /* seconds of the host's CPU */
     struct metric *delay_asked[2], *delay_delivered[2]; /* by enum pod_direction */
     struct metric *crossing_full[2];                    /* likewise: no room for a message */

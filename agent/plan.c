@@ -20,17 +20,17 @@ static struct plan *plan_new(struct arena *arena, uint32_t groups, uint32_t call
     return plan;
 }
 
-struct plan *plan_of_config(const struct agent_config *config)
+struct plan *plan_of_groups(const struct agent_config *config, const struct external_group *groups,
+                            size_t group_count)
 {
-    const struct workload_settings *workload = &config->workload;
     uint32_t calls = 0;
-    for (size_t i = 0; i < workload->group_count; i++)
-        calls += (uint32_t)workload->groups[i].call_count;
-    struct plan *plan = plan_new(NULL, (uint32_t)workload->group_count, calls);
+    for (size_t i = 0; i < group_count; i++)
+        calls += (uint32_t)groups[i].call_count;
+    struct plan *plan = plan_new(NULL, (uint32_t)group_count, calls);
     plan->shared = true;
     calls = 0;
     for (uint32_t i = 0; i < plan->group_count; i++) {
-        const struct external_group *group = &workload->groups[i];
+        const struct external_group *group = &groups[i];
         uint32_t count = (uint32_t)group->call_count;
         plan_groups(plan)[i] = (struct plan_group){calls, count, group->seq_len};
         plan->sampling |= group->seq_len < count;

@@ -49,8 +49,10 @@ static inline struct plan_call *plan_calls(struct plan *plan)
     return (struct plan_call *)(void *)(plan_groups(plan) + plan->group_count);
 }
 
-/* The plan of workload.externalServices; never NULL. Owned by the caller. */
-struct plan *plan_of_config(const struct agent_config *config);
+/* The plan of a list such as workload.externalServices; never NULL. Owned by the caller. config:
+ * tells who may be called. */
+struct plan *plan_of_groups(const struct agent_config *config, const struct external_group *groups,
+                            size_t count);
 
 /* A copy of a plan in which every group holds just its random sample, in random order as Python's
  * random.sample gives it (contract section 2). Owned by the caller. NULL when the arena is full. */
@@ -65,7 +67,7 @@ struct plan *plan_sampled(struct plan *plan, struct random_stream *stream, struc
 int plan_of_trace(const struct agent_config *config, const char *body, size_t length,
                   struct arena *arena, struct plan **ret_plan, char sentence[PLAN_SENTENCE_MAX]);
 
-/* Frees it. arena: the one it was made in, NULL for plan_of_config()'s. A NULL plan is fine. */
+/* Frees it. arena: the one it was made in, NULL for plan_of_groups()'s. A NULL plan is fine. */
 void plan_free(struct plan *plan, struct arena *arena);
 
 #endif

@@ -28,18 +28,19 @@ struct descriptor {
     uint32_t length;      /* bytes at offset */
     uint32_t tag;         /* names the work to its submitter; comes back in the completion */
     uint16_t status;      /* completions: the HTTP status */
-    uint16_t flags;       /* answers: enum reject_reason and DESCRIPTOR_JSON */
+    uint16_t flags;       /* answers: enum reject_reason and DESCRIPTOR_* */
     uint32_t body_offset; /* egress: what is POSTed on, a slice of the message's memory */
     uint32_t body_length; /* egress: 0 when there is no body */
     uint32_t stamp_us;    /* when it was submitted: monotonic microseconds, modulo 2^32 */
     uint32_t sequence;    /* private to the ring: index + 1 once the slot is filled */
 };
 
-/* In flags: the body is JSON, not plain characters. The low byte is an enum reject_reason. */
-enum { DESCRIPTOR_JSON = 0x100, DESCRIPTOR_REASON = 0xff };
+/* In flags: the body is JSON, or text that a JSON string has to escape; without, it is neither. The
+ * low byte is an enum reject_reason. */
+enum { DESCRIPTOR_JSON = 0x100, DESCRIPTOR_TEXT = 0x200, DESCRIPTOR_REASON = 0xff };
 
 /* In flags of what comes to the application: an interrupt of the DPU woke the host for it. */
-enum { DESCRIPTOR_WAKE = 0x200 };
+enum { DESCRIPTOR_WAKE = 0x400 };
 
 struct ring {
     struct descriptor *slots;

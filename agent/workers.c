@@ -6,11 +6,9 @@
 #include "base/memory.h"
 #include "model/pi.h"
 
-enum { WORKER_STACK = 256 * 1024 };
-
-static void push_finished(struct workers *w, struct cpu_job *job)
+static void push_finished(struct workers *w, struct worker_job *job)
 {
-    struct cpu_job *top = __atomic_load_n(&w->finished, __ATOMIC_RELAXED);
+    struct worker_job *top = __atomic_load_n(&w->finished, __ATOMIC_RELAXED);
     do
         job->next = top;
     while (!__atomic_compare_exchange_n(&w->finished, &top, job, 1, __ATOMIC_RELEASE,
@@ -18,21 +16,28 @@ static void push_finished(struct workers *w, struct cpu_job *job)
     doorbell_ring(w->bell);
 }
 
+/* With the lock held. */
+static void unlink_job(struct workers *w, struct worker_job *job)
+{
+    struct worker_job **before = job->previous ? &job->previous->next : &w->first;
+    struct worker_job **after = job->next ? &job->next->previous : &w->last;
+    *before = job->next;
+    *after = job->previous;
+    job->waits = false;
+    w->queued--;
+}
+
 /* Waits for a job; NULL when the workers stop. */
-static struct cpu_job *next_job(struct workers *w)
+static struct worker_job *next_job(struct workers *w)
 {
     pthread_mutex_lock(&w->lock);
     w->idle++;
     while (!w->first && !w->stop)
         pthread_cond_wait(&w->more, &w->lock);
     w->idle--;
-    struct cpu_job *job = w->stop ? NULL : w->first;
-    if (job) {
-        w->first = job->next;
-        w->queued--;
-        if (!w->first)
-            w->last = NULL;
-    }
+    struct worker_job *job = w->stop ? NULL : w->first;
+    if (job)
+        unlink_job(w, job);
     pthread_mutex_unlock(&w->lock);
     return job;
 }
@@ -40,15 +45,12 @@ static struct cpu_job *next_job(struct workers *w)
 static void *work(void *argument)
 {
     struct workers *w = argument;
-    struct cpu_job *job;
+    struct worker_job *job;
     struct cpu_thread self;
     metrics_thread_attach(w->registry);
     cpu_enter(w->cpu, &self, CPU_WORKERS);
     while ((job = next_job(w))) {
-        for (uint32_t i = 0; i < job->trials && !__atomic_load_n(&w->stop, __ATOMIC_RELAXED); i++) {
-            job->check = pi_digits(job->digits);
-            metric_add(w->jobs, 1);
-        }
+        job->run(job, &w->stop);
         push_finished(w, job);
     }
     cpu_leave(w->cpu, &self);
@@ -57,10 +59,9 @@ static void *work(void *argument)
 }
 
 void workers_init(struct workers *w, unsigned limit, struct doorbell *bell,
-                  struct metrics *registry, struct metric *jobs, struct cpu_account *cpu)
+                  struct metrics *registry, struct cpu_account *cpu)
 {
-    *w = (struct workers){
-        .limit = limit, .bell = bell, .registry = registry, .jobs = jobs, .cpu = cpu};
+    *w = (struct workers){.limit = limit, .bell = bell, .registry = registry, .cpu = cpu};
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->more, NULL);
     w->threads = xcalloc(limit, sizeof *w->threads);
@@ -81,7 +82,7 @@ static void start_one(struct workers *w)
     pthread_attr_destroy(&attributes);
 }
 
-int workers_submit(struct workers *w, struct cpu_job *job)
+int workers_submit(struct workers *w, struct worker_job *job)
 {
     int result = 0;
     job->next = NULL;
@@ -92,6 +93,8 @@ int workers_submit(struct workers *w, struct cpu_job *job)
     if (w->started == 0) {
         result = -EAGAIN;
     } else {
+        job->previous = w->last;
+        job->waits = true;
         if (w->last)
             w->last->next = job;
         else
@@ -104,18 +107,28 @@ int workers_submit(struct workers *w, struct cpu_job *job)
     return result;
 }
 
-struct cpu_job *workers_finished(struct workers *w)
+bool workers_cancel(struct workers *w, struct worker_job *job)
+{
+    pthread_mutex_lock(&w->lock);
+    bool mine = job->waits;
+    if (mine)
+        unlink_job(w, job);
+    pthread_mutex_unlock(&w->lock);
+    return mine;
+}
+
+struct worker_job *workers_finished(struct workers *w)
 {
     if (!__atomic_load_n(&w->finished, __ATOMIC_RELAXED))
         return NULL;
     return __atomic_exchange_n(&w->finished, NULL, __ATOMIC_ACQUIRE);
 }
 
-static void free_list(struct cpu_job *job)
+static void free_list(struct worker_job *job)
 {
     while (job) {
-        struct cpu_job *next = job->next;
-        free(job);
+        struct worker_job *next = job->next;
+        job->free(job);
         job = next;
     }
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/workers.h"
+#include "agent/job.h"
 #include "base/memory.h"
 #include "model/pi.h"
 #include "model/random.h"
@@ -43,7 +43,7 @@ static void office_open(struct office *o, unsigned limit, uint64_t seed)
     random_seed(&o->random, seed, 0);
     check(doorbell_init(&o->bell, false, NULL) == 0, "no doorbell");
     cpu_account_init(&o->cpu);
-    workers_init(&o->workers, limit, &o->bell, o->metrics, o->done, &o->cpu);
+    workers_init(&o->workers, limit, &o->bell, o->metrics, &o->cpu);
 }
 
 /* The doorbell goes right behind the workers: nobody may ring it any more. */
@@ -59,10 +59,8 @@ static double office_close(struct office *o)
 
 static void submit(struct office *o, uint32_t trials)
 {
-    struct cpu_job *job = xmalloc(sizeof *job);
-    *job = (struct cpu_job){.owner = o->submitted,
-                            .digits = 1 + (uint32_t)random_range(&o->random, 0, DIGITS - 1),
-                            .trials = trials};
+    uint32_t digits = 1 + (uint32_t)random_range(&o->random, 0, DIGITS - 1);
+    struct worker_job *job = pi_job_new(o->submitted, digits, trials, o->done);
     check(workers_submit(&o->workers, job) == 0, "no thread could be started");
     o->submitted++;
     o->trials_submitted += trials;
@@ -72,14 +70,15 @@ static void submit(struct office *o, uint32_t trials)
 static uint32_t collect(struct office *o)
 {
     uint32_t count = 0;
-    for (struct cpu_job *job = workers_finished(&o->workers), *next; job; job = next, count++) {
+    for (struct worker_job *job = workers_finished(&o->workers), *next; job; job = next, count++) {
+        const struct pi_job *pi = (const struct pi_job *)job;
         next = job->next;
         check(job->owner < o->submitted, "a job is not one of ours");
         check(!o->returned[job->owner], "a job came back twice");
-        check(job->check == results[job->digits], "a job has not its own result");
+        check(pi->check == results[pi->digits], "a job has not its own result");
         o->returned[job->owner] = 1;
-        o->trials_collected += job->trials;
-        free(job);
+        o->trials_collected += pi->trials;
+        job->free(job);
     }
     o->collected += count;
     return count;

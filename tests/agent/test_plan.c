@@ -204,7 +204,8 @@ Test(plan, without_memory)
     uint32_t all = arena_alloc(&arena, arena.size);
     cr_assert_eq(plan_of_trace(config, body, sizeof body - 1, &arena, &plan, sentence), -ENOMEM);
     cr_assert_null(plan);
-    struct plan *shared = plan_of_config(config);
+    struct plan *shared =
+        plan_of_groups(config, config->workload.groups, config->workload.group_count);
     cr_assert_null(plan_sampled(shared, &r, &arena));
     plan_free(shared, NULL);
     plan_free(NULL, NULL);
@@ -251,7 +252,7 @@ Test(plan, caps)
 Test(plan, of_the_configuration)
 {
     cleanup_agent_config struct agent_config *none = config_of("{\"service\":\"s0\"}");
-    struct plan *plan = plan_of_config(none);
+    struct plan *plan = plan_of_groups(none, none->workload.groups, none->workload.group_count);
     cr_assert_eq(plan->group_count, 0);
     cr_assert(plan->shared && !plan->sampling);
     plan_free(plan, NULL);
@@ -260,7 +261,7 @@ Test(plan, of_the_configuration)
         config_of("{\"service\":\"s0\",\"peers\":{\"s1\":{},\"s2\":{}},\"workload\":{"
                   "\"externalServices\":[{\"services\":[\"s1\",\"s2\"],"
                   "\"probabilities\":{\"s2\":0.25}},{\"services\":[\"s2\"]}]}}");
-    plan = plan_of_config(config);
+    plan = plan_of_groups(config, config->workload.groups, config->workload.group_count);
     cr_assert_eq(plan->group_count, 2);
     cr_assert_eq(plan->call_count, 3);
     cr_assert(plan->shared);

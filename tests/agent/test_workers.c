@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <unistd.h>
 
-#include "agent/workers.h"
+#include "agent/job.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/pi.h"
@@ -22,7 +22,7 @@ static void setup(struct fixture *f, unsigned limit)
     f->jobs = metric_series(metrics_family(f->metrics, &spec), NULL);
     cr_assert_eq(doorbell_init(&f->bell, false, NULL), 0);
     cpu_account_init(&f->cpu);
-    workers_init(&f->workers, limit, &f->bell, f->metrics, f->jobs, &f->cpu);
+    workers_init(&f->workers, limit, &f->bell, f->metrics, &f->cpu);
 }
 
 static void teardown(struct fixture *f)
@@ -35,15 +35,14 @@ static void teardown(struct fixture *f)
 
 static void submit(struct fixture *f, uint32_t owner, uint32_t digits, uint32_t trials)
 {
-    struct cpu_job *job = xmalloc(sizeof *job);
-    *job = (struct cpu_job){.owner = owner, .digits = digits, .trials = trials};
+    struct worker_job *job = pi_job_new(owner, digits, trials, f->jobs);
     cr_assert_eq(workers_submit(&f->workers, job), 0);
 }
 
 /* Sleeps as the application does, until a job is done; owners in the order of their ends. */
 static uint32_t collect(struct fixture *f, uint32_t *owners, uint32_t count)
 {
-    struct cpu_job *list = NULL;
+    struct worker_job *list = NULL;
     while (!(list = workers_finished(&f->workers))) {
         doorbell_arm(&f->bell);
         if ((list = workers_finished(&f->workers))) {
@@ -55,13 +54,14 @@ static uint32_t collect(struct fixture *f, uint32_t *owners, uint32_t count)
     }
     /* A stack: the last one that ended comes first. */
     uint32_t batch = 0;
-    for (struct cpu_job *job = list; job; job = job->next)
+    for (struct worker_job *job = list; job; job = job->next)
         batch++;
     for (uint32_t at = count + batch; list; at--) {
-        struct cpu_job *next = list->next;
-        cr_assert_eq(list->check, pi_digits(list->digits));
+        struct worker_job *next = list->next;
+        const struct pi_job *pi = (const struct pi_job *)list;
+        cr_assert_eq(pi->check, pi_digits(pi->digits));
         owners[at - 1] = list->owner;
-        free(list);
+        list->free(list);
         list = next;
     }
     return count + batch;
@@ -138,8 +138,8 @@ Test(workers, a_thread_that_was_woken_is_not_idle, .timeout = 60)
         count = collect(&f, owners, count);
     settle(&f);
     /* As if the signal had not reached the thread: a job lies there already. */
-    struct cpu_job *first = xmalloc(sizeof *first);
-    *first = (struct cpu_job){.owner = 8, .digits = 10, .trials = 1};
+    struct worker_job *first = pi_job_new(8, 10, 1, f.jobs);
+    first->waits = true;
     pthread_mutex_lock(&f.workers.lock);
     f.workers.first = f.workers.last = first;
     f.workers.queued = 1;
@@ -167,5 +167,35 @@ Test(workers, stop_leaves_what_has_not_begun, .timeout = 60)
 
     /* Without a job there is nobody to stop. */
     setup(&f, 2);
+    teardown(&f);
+}
+
+/* What nobody has begun can be taken back, from anywhere in the queue; what runs can't. */
+Test(workers, a_job_that_waits_is_taken_back, .timeout = 60)
+{
+    enum { JOBS = 5 };
+    struct fixture f;
+    struct worker_job *jobs[JOBS];
+    uint32_t owners[JOBS + 1], count = 0;
+    setup(&f, 1);
+    struct worker_job *long_one = pi_job_new(100, 3000, 1, f.jobs);
+    cr_assert_eq(workers_submit(&f.workers, long_one), 0);
+    while (__atomic_load_n(&long_one->waits, __ATOMIC_RELAXED))
+        usleep(100);
+    for (uint32_t i = 0; i < JOBS; i++) {
+        jobs[i] = pi_job_new(i, 10, 1, f.jobs);
+        cr_assert_eq(workers_submit(&f.workers, jobs[i]), 0);
+    }
+    cr_assert_not(workers_cancel(&f.workers, long_one), "it runs");
+    static const uint32_t taken[] = {2, 0, 4}; /* the middle, the first, the last */
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert(workers_cancel(&f.workers, jobs[taken[i]]));
+        jobs[taken[i]]->free(jobs[taken[i]]);
+    }
+    while (count < JOBS + 1 - 3)
+        count = collect(&f, owners, count);
+    cr_assert(owners[0] == 100 && owners[1] == 1 && owners[2] == 3);
+    settle(&f);
+    cr_assert(f.workers.queued == 0 && !f.workers.first && !f.workers.last);
     teardown(&f);
 }
