@@ -1,0 +1,3 @@
+/* A shared object, and no plugin. */
+extern int something;
+int something = 1;
