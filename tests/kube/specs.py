@@ -77,6 +77,10 @@ def dpu_service(name, **spec):
 # Every scheduling option that a pod can have, and with all that the API server might default.
 EVERYTHING = {
     "replicas": 3,
+    "workload": {
+        "internalService": {"loader": {"diskStress": {"run": True}}},
+        "alternativeBehaviors": {"b.1": {"internalService": {"colosseum": {}}}},
+    },
     "resources": {
         "requests": {"cpu": "0.5", "memory": "1024Mi", "ephemeral-storage": "0.5Gi"},
         "limits": {"cpu": 2, "memory": "1536Mi", "ephemeral-storage": "1G"},

@@ -115,6 +115,15 @@ ACCEPTED = [
     *({"egress": {"latency": latency}} for latency in LATENCIES),
     {"resources": {"requests": {"cpu": 1, "memory": "64Mi"}, "limits": {"cpu": "1000m"}}},
     {"workload": {"internalService": {"loader": {"memoryStress": {"run": False, "memorySize": 1}}}}},
+    {"workload": {"internalService": {"loader": {"diskStress": {"run": True, "diskWriteBlockCount": 1}}}}},
+    {"workload": {"internalService": {"colosseum": {}}}},
+    {"workload": {"internalService": {"plugin": {"path": "/a.so", "function": "f"}}}},
+    {"workload": {"internalService": {"plugin": {"path": "/a.so", "function": "f", "params": {"x": [{"y": None}, 1.5]},
+                                                 "timeout": "1ms", "responseBytes": 1}}}},
+    {"workload": {"alternativeBehaviors": {}}},
+    {"workload": {"alternativeBehaviors": {
+        "b.1": {}, "B-2": {"internalService": {"computePi": {}}, "externalServices": []},
+        "_": {"externalServices": [{"services": ["s1", "s1__2"], "seqLen": 1}]}}}},
     {"workload": {"internalService": {"computePi": {"meanBandwidth": 3}}}},
     {"workload": {"externalServices": [{"services": ["s1", "s1__2", "s1"], "seqLen": 3, "probabilities": {"s1": 0}}]}},
     {"disruptionBudget": {"minAvailable": 0}},
@@ -144,7 +153,10 @@ def test_all_of_it(cluster, crd, namespace):
     """As large as the bounds allow: CEL's budget at run time is met too."""
     names = [f"{'s' * 50}-{number}" for number in range(128)]
     groups = [{"services": names, "probabilities": dict.fromkeys(names[:64], 0.5)}] * 128
-    document = specs.everything("large", workload={"externalServices": groups})
+    internal = {"plugin": {"path": "/" + "a" * 999, "function": "f" * 63}}
+    behaviors = {f"{number:063}": {"internalService": internal, "externalServices": groups[:8]} for number in range(16)}
+    workload = {"externalServices": groups, "alternativeBehaviors": behaviors}
+    document = specs.everything("large", workload=workload)
     cluster.api("POST", OBJECTS.format(namespace), document, dryRun="All", fieldValidation="Strict")
     empirical = {"distribution": "empirical", "quantiles": quantiles(1000)}
     parts = [{"distribution": "empirical", "quantiles": quantiles(100), "cap": "10s"}] * 16

@@ -325,7 +325,7 @@ Test(bad_documents, rules_across_fields_beside_mistakes_in_fields)
         "app.yaml:15: s0: spec.workload.internalService.loader.meanResponseSize: -1 is below 0; "
         "give 0 to 100000\n"
         "app.yaml:15: s0: spec.workload.internalService: several given; give exactly one of "
-        "loader, computePi\n"
+        "loader, computePi, colosseum, plugin\n"
         "app.yaml:17: s0: spec.workload.externalServices[0].services[1]: \"S1\" is not a service "
         "name such as s1, or s1__2 to call s1 a second time\n"
         "app.yaml:18: s0: spec.workload.externalServices[0].seqLen: 3 is above the number of "

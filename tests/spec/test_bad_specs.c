@@ -80,7 +80,7 @@ static const struct bad bad_specs[] = {
     {"  workload:\n"
      "    internalService: {}\n",
      "app.yaml:7: s0: spec.workload.internalService: none given; give exactly one of loader, "
-     "computePi"},
+     "computePi, colosseum, plugin"},
     {"  workload:\n"
      "    internalService:\n"
      "      loader:\n",
@@ -89,16 +89,16 @@ static const struct bad bad_specs[] = {
     {"  workload:\n"
      "    internalService: {loader: {}, computePi: {}}\n",
      "app.yaml:7: s0: spec.workload.internalService: several given; give exactly one of loader, "
-     "computePi"},
+     "computePi, colosseum, plugin"},
     {"  workload:\n"
-     "    internalService: {colosseum: {}}\n",
-     "app.yaml:7: s0: spec.workload.internalService.colosseum: not available in this version; "
-     "remove it"},
+     "    internalService: {colosseum: {rows: 3}}\n",
+     "app.yaml:7: s0: spec.workload.internalService.colosseum.rows: unknown field; there is "
+     "nothing to set here"},
     {"  workload:\n"
      "    internalService:\n"
-     "      loader: {memoryStress: {run: true}}\n",
-     "app.yaml:8: s0: spec.workload.internalService.loader.memoryStress: not available in this "
-     "version; remove it or set run: false"},
+     "      loader: {memoryStress: {run: true, memorySize: 0}}\n",
+     "app.yaml:8: s0: spec.workload.internalService.loader.memoryStress.memorySize: 0 is below 1; "
+     "give 1 to 4000000"},
     {"  workload:\n"
      "    internalService:\n"
      "      loader: {sleepStress: {sleepTime: -1}}\n",
@@ -152,9 +152,9 @@ static const struct bad bad_specs[] = {
      "app.yaml:8: s0: spec.workload.internalService.computePi.meanBandwidth: -1 is below 0; give 0 "
      "to 100000"},
     {"  workload:\n"
-     "    alternativeBehaviors: {b1: {}}\n",
-     "app.yaml:7: s0: spec.workload.alternativeBehaviors: not available in this version; remove "
-     "it"},
+     "    alternativeBehaviors: {b 1: {}}\n",
+     "app.yaml:7: s0: spec.workload.alternativeBehaviors[\"b 1\"]: the name is not a behaviour's "
+     "name (letters, digits, ., _ and -, at most 63), such as b1"},
     {"  workload:\n"
      "    externalServices:\n"
      "      services: [s1]\n",

@@ -160,6 +160,44 @@ Test(children, the_agent_takes_its_configuration)
     cr_assert(strstr(text, "\"sleepTime\": 0.1\n"), "numbers are printed without noise");
 }
 
+/* Whoever writes to a disk gets a volume for it, with room for all threads, and is told where. */
+Test(children, scratch_where_a_disk_is_stressed)
+{
+    static const char *const without[] = {
+        "  workload: {internalService: {loader: {diskStress: {run: false}}}}\n",
+        "  workload: {internalService: {computePi: {}}}\n",
+    };
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  workload:\n"
+              "    workers: 2\n"
+              "    threads: 3\n"
+              "    internalService: {loader: {diskStress: {run: true}}}\n"
+              "    alternativeBehaviors:\n"
+              "      large: {internalService: {loader: {diskStress:\n"
+              "        {run: true, diskWriteBlockCount: 2000, diskWriteBlockSize: 10000}}}}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+    const json_t *deployment = children.objects[CHILD_DEPLOYMENT];
+    expect(deployment, "metadata/annotations", "{'dpumesh.io/owns': 'scratch'}");
+    /* 6 * 20 MB are 114.4 Mi, a sixteenth more and rounded up twice. */
+    expect(deployment, "spec/template/spec/volumes/1",
+           "{'name': 'scratch', 'emptyDir': {'sizeLimit': '123Mi'}}");
+    expect(deployment, "spec/template/spec/containers/0/volumeMounts/1",
+           "{'name': 'scratch', 'mountPath': '/var/lib/dpumesh'}");
+    json_auto_t *config = spec_agent_config(service);
+    expect(config, "workload/scratch", "'/var/lib/dpumesh'");
+
+    for (size_t i = 0; i < 2; i++) {
+        cleanup_dpuservice struct dpuservice *plain = parse(without[i]);
+        cleanup_children struct children few = CHILDREN_INIT;
+        spec_children(plain, &few);
+        expect(few.objects[CHILD_DEPLOYMENT], "spec/template/spec/volumes",
+               "[{'name': 'config', 'configMap': {'name': 's0-dpu'}}]");
+        json_auto_t *none = spec_agent_config(plain);
+        cr_assert_null(json_object_get(json_object_get(none, "workload"), "scratch"));
+    }
+}
+
 static char *hash_of(const char *spec, char text[4096])
 {
     cleanup_dpuservice struct dpuservice *service = parse(spec);

@@ -137,7 +137,17 @@ Test(dpuservice, round_trip)
              "    maxReplicas: 5\n"
              "    metrics: [{signal: inFlight, averageValue: 1500m}]\n"
              "    behavior: {scaleUp: {tolerance: 0, selectPolicy: Min}}\n";
-    static const char *const texts[] = {full, HEAD "metadata: {name: s0}\n", scaled, behaved};
+    static const char worked[] =
+        HEAD "metadata: {name: s0}\nspec:\n"
+             "  workload:\n"
+             "    internalService: {loader: {memoryStress: {run: true}, diskStress: {run: true}}}\n"
+             "    alternativeBehaviors:\n"
+             "      a: {}\n"
+             "      b: {internalService: {colosseum: {}}, externalServices: []}\n"
+             "      c: {externalServices: [{services: [s1, s1__2], probabilities: {s1__2: 0.5}}]}\n"
+             "      d: {internalService: {plugin: {path: /a.so, function: f, params: {x: [1]}}}}\n";
+    static const char *const texts[] = {full, HEAD "metadata: {name: s0}\n", scaled, behaved,
+                                        worked};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         cleanup_dpuservice struct dpuservice *service = parse(texts[i]);
         json_auto_t *emitted = dpuservice_emit(service);
