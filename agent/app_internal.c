@@ -21,6 +21,7 @@ static void compute(struct app *app, uint32_t index)
 {
     struct app_request *r = app_request_at(app, index);
     const struct internal_service *internal = app_behavior_of(r)->internal;
+    const struct agent_metrics *metrics = &app->agent->metrics;
     unsigned jobs = 0, trials = 1;
     if (internal->kind == INTERNAL_COMPUTE_PI) {
         jobs = 1;
@@ -31,7 +32,7 @@ static void compute(struct app *app, uint32_t index)
     for (unsigned i = 0; i < jobs; i++) {
         uint32_t digits = (uint32_t)random_range(&app->random, internal->complexity_min,
                                                  internal->complexity_max);
-        if (!submit(app, r, pi_job_new(index, digits, trials, app->agent->metrics.jobs)))
+        if (!submit(app, r, pi_job_new(index, digits, trials, metrics->jobs, metrics->digits)))
             break;
     }
 }

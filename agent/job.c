@@ -21,17 +21,21 @@ static void run_pi(struct worker_job *job, const bool *stop)
         pi->check = pi_digits(pi->digits);
         if (pi->done)
             metric_add(pi->done, 1);
+        if (pi->done_digits)
+            metric_add(pi->done_digits, pi->digits);
     }
 }
 
-struct worker_job *pi_job_new(uint32_t owner, uint32_t digits, uint32_t trials, struct metric *done)
+struct worker_job *pi_job_new(uint32_t owner, uint32_t digits, uint32_t trials, struct metric *done,
+                              struct metric *done_digits)
 {
     struct pi_job *pi = xcalloc(1, sizeof *pi);
     *pi =
         (struct pi_job){.job = {.owner = owner, .kind = JOB_PI, .run = run_pi, .free = free_plain},
                         .digits = digits,
                         .trials = trials,
-                        .done = done};
+                        .done = done,
+                        .done_digits = done_digits};
     return &pi->job;
 }
 

@@ -17,10 +17,10 @@ enum job_kind { JOB_PI, JOB_STRESS, JOB_PLUGIN };
 /* One thread's part of cpuStress, or computePi. */
 struct pi_job {
     struct worker_job job;
-    uint32_t digits;     /* of pi to compute */
-    uint32_t trials;     /* how many times */
-    uint32_t check;      /* out: last digits, so that the work can't be optimised away */
-    struct metric *done; /* counts trials; NULL: nobody does */
+    uint32_t digits; /* of pi to compute */
+    uint32_t trials; /* how many times */
+    uint32_t check;  /* out: last digits, so that the work can't be optimised away */
+    struct metric *done, *done_digits; /* count trials, and their digits; NULL: nobody does */
 };
 
 /* memoryStress, then diskStress, as far as asked for. */
@@ -56,8 +56,8 @@ struct plugin_job {
 
 /* All of these return a job that is the caller's, with kind and owner set. */
 
-struct worker_job *pi_job_new(uint32_t owner, uint32_t digits, uint32_t trials,
-                              struct metric *done);
+struct worker_job *pi_job_new(uint32_t owner, uint32_t digits, uint32_t trials, struct metric *done,
+                              struct metric *done_digits);
 
 /* internal: a loader with memory_run or disk_run. scratch: directory for files. */
 struct worker_job *stress_job_new(uint32_t owner, const struct internal_service *internal,

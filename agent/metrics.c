@@ -177,6 +177,8 @@ static void declare_workers(struct agent *agent)
     struct metric_family *family = metrics_family(agent->registry, &spec);
     m->jobs = counter(agent->registry, "dpumesh_cpu_jobs_total",
                       "Computations of digits of pi that were done.");
+    m->digits = counter(agent->registry, "dpumesh_pi_digits_total",
+                        "Digits of pi that were computed, in all computations.");
     for (unsigned i = 0; i < WORK_KINDS; i++)
         for (unsigned j = 0; j < (i == WORK_PLUGIN ? WORK_RESULTS : WORK_LATE); j++)
             m->work[i][j] = metric_series(family, (const char *[]){kinds[i], results[j]});

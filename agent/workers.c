@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include "base/memory.h"
-#include "model/pi.h"
 
 static void push_finished(struct workers *w, struct worker_job *job)
 {

@@ -21,7 +21,7 @@ struct office {
     struct metric *done;
     struct random_stream random;
     uint8_t returned[JOBS];
-    uint32_t submitted, collected, sleeps;
+    uint32_t submitted, collected, cancelled, sleeps;
     uint64_t trials_submitted, trials_collected;
 };
 
@@ -60,10 +60,23 @@ static double office_close(struct office *o)
 static void submit(struct office *o, uint32_t trials)
 {
     uint32_t digits = 1 + (uint32_t)random_range(&o->random, 0, DIGITS - 1);
-    struct worker_job *job = pi_job_new(o->submitted, digits, trials, o->done);
+    struct worker_job *job = pi_job_new(o->submitted, digits, trials, o->done, NULL);
     check(workers_submit(&o->workers, job) == 0, "no thread could be started");
     o->submitted++;
     o->trials_submitted += trials;
+    /* It is ours to name until we collect again. */
+    if (random_range(&o->random, 0, 3) == 0)
+        cancel(o, job);
+}
+
+/* Takes a job back if nobody has begun it, as the application does with one that is late; it is
+ * submitted again, so that each comes back once. */
+static void cancel(struct office *o, struct worker_job *job)
+{
+    if (!workers_cancel(&o->workers, job))
+        return;
+    o->cancelled++;
+    check(workers_submit(&o->workers, job) == 0, "no thread could be started");
 }
 
 /* Takes what is done; the jobs taken. */
@@ -116,7 +129,9 @@ static void run(unsigned limit)
     check(o.workers.started <= limit, "there are more threads than allowed");
     double trials = office_close(&o);
     check(trials == (double)o.trials_submitted, "a trial was not counted, or twice");
-    printf("%u threads at most: %u jobs came back, slept %u times\n", limit, o.collected, o.sleeps);
+    check(o.cancelled > 0, "no job was taken back");
+    printf("%u threads at most: %u jobs came back, slept %u times, %u were taken back\n", limit,
+           o.collected, o.sleeps, o.cancelled);
 }
 
 /* The workers are stopped with jobs in the queue, under way, and finished but not taken; some would

@@ -35,7 +35,7 @@ static void teardown(struct fixture *f)
 
 static void submit(struct fixture *f, uint32_t owner, uint32_t digits, uint32_t trials)
 {
-    struct worker_job *job = pi_job_new(owner, digits, trials, f->jobs);
+    struct worker_job *job = pi_job_new(owner, digits, trials, f->jobs, NULL);
     cr_assert_eq(workers_submit(&f->workers, job), 0);
 }
 
@@ -138,7 +138,7 @@ Test(workers, a_thread_that_was_woken_is_not_idle, .timeout = 60)
         count = collect(&f, owners, count);
     settle(&f);
     /* As if the signal had not reached the thread: a job lies there already. */
-    struct worker_job *first = pi_job_new(8, 10, 1, f.jobs);
+    struct worker_job *first = pi_job_new(8, 10, 1, f.jobs, NULL);
     first->waits = true;
     pthread_mutex_lock(&f.workers.lock);
     f.workers.first = f.workers.last = first;
@@ -178,12 +178,12 @@ Test(workers, a_job_that_waits_is_taken_back, .timeout = 60)
     struct worker_job *jobs[JOBS];
     uint32_t owners[JOBS + 1], count = 0;
     setup(&f, 1);
-    struct worker_job *long_one = pi_job_new(100, 3000, 1, f.jobs);
+    struct worker_job *long_one = pi_job_new(100, 3000, 1, f.jobs, NULL);
     cr_assert_eq(workers_submit(&f.workers, long_one), 0);
     while (__atomic_load_n(&long_one->waits, __ATOMIC_RELAXED))
         usleep(100);
     for (uint32_t i = 0; i < JOBS; i++) {
-        jobs[i] = pi_job_new(i, 10, 1, f.jobs);
+        jobs[i] = pi_job_new(i, 10, 1, f.jobs, NULL);
         cr_assert_eq(workers_submit(&f.workers, jobs[i]), 0);
     }
     cr_assert_not(workers_cancel(&f.workers, long_one), "it runs");
