@@ -40,7 +40,8 @@ static struct plugin_job *make(struct plugin *plugin, uint32_t number)
     char query[16];
     snprintf(query, sizeof query, "%u", (unsigned)random_range(&dice, 0, 200));
     struct request_draft draft = {.path = {.data = "/", .length = 1},
-                                  .query = {.data = query, .length = strlen(query)}};
+                                  .query = {.data = query, .length = strlen(query)},
+                                  .body = {.data = "", .length = 0}};
     cleanup_free struct request_message *message = xmalloc(draft_length(&draft));
     draft_write(&draft, 0, message);
     return plugin_job_new(number, plugin, "s0", message, 1000, clock_monotonic_ns() + NS_PER_S);

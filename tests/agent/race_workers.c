@@ -57,6 +57,16 @@ static double office_close(struct office *o)
     return trials;
 }
 
+/* Takes a job back if nobody has begun it, as the application does with one that is late; it is
+ * submitted again, so that each comes back once. */
+static void cancel(struct office *o, struct worker_job *job)
+{
+    if (!workers_cancel(&o->workers, job))
+        return;
+    o->cancelled++;
+    check(workers_submit(&o->workers, job) == 0, "no thread could be started");
+}
+
 static void submit(struct office *o, uint32_t trials)
 {
     uint32_t digits = 1 + (uint32_t)random_range(&o->random, 0, DIGITS - 1);
@@ -67,16 +77,6 @@ static void submit(struct office *o, uint32_t trials)
     /* It is ours to name until we collect again. */
     if (random_range(&o->random, 0, 3) == 0)
         cancel(o, job);
-}
-
-/* Takes a job back if nobody has begun it, as the application does with one that is late; it is
- * submitted again, so that each comes back once. */
-static void cancel(struct office *o, struct worker_job *job)
-{
-    if (!workers_cancel(&o->workers, job))
-        return;
-    o->cancelled++;
-    check(workers_submit(&o->workers, job) == 0, "no thread could be started");
 }
 
 /* Takes what is done; the jobs taken. */
