@@ -80,6 +80,7 @@ static void set_work(const struct dpuservice *service, struct mesh_service *ret,
     ret->answer_max_bytes = answer_share * (double)service->limits.arena_bytes;
     switch (internal->kind) {
     case INTERNAL_NONE:
+    case INTERNAL_COLOSSEUM: /* a page that lies ready */
         return;
     case INTERNAL_COMPUTE_PI:
         ret->jobs = ret->trials = 1;
@@ -89,6 +90,8 @@ static void set_work(const struct dpuservice *service, struct mesh_service *ret,
         ret->trials = internal->cpu_trials;
         ret->sleep_ns = internal->sleep_run ? (double)internal->sleep_ns : 0;
         return;
+    case INTERNAL_PLUGIN:
+        break;
     }
     place_problem(&at, problems,
                   "what this function costs is not known to predict; give loader or "
