@@ -160,7 +160,11 @@ int documents_load(const char *path, struct documents *documents, struct problem
 
 struct source document_source(const struct document *document, const char *object)
 {
-    return (struct source){document->file, document->line, document->lines, object};
+    return (struct source){.file = document->file,
+                           .line = document->line,
+                           .lines = document->lines,
+                           .object = object,
+                           .origins = document->origins};
 }
 
 void documents_free(struct documents *documents)
@@ -169,6 +173,7 @@ void documents_free(struct documents *documents)
         free(documents->items[i].file);
         json_decref(documents->items[i].root);
         json_decref(documents->items[i].lines);
+        json_decref(documents->items[i].origins);
     }
     free(documents->items);
     *documents = (struct documents)DOCUMENTS_INIT;

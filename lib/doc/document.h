@@ -38,6 +38,7 @@ struct document {
     json_t *root;  /* an object; never NULL */
     json_t *lines; /* NULL for JSON; else a line tree: an integer for a scalar, and for a container
                       [line, container of the same shape] */
+    json_t *origins; /* of a document made from another; see place.h. Else NULL */
 };
 
 struct documents {
@@ -70,6 +71,15 @@ int documents_parse(const char *bytes, size_t length, const char *file, struct d
  */
 int document_parse_json(const char *bytes, size_t length, const char *file, json_t **ret_root,
                         struct problems *problems);
+
+/*
+ * The same for JSON in which a key may be repeated in an object: the last one counts, as most
+ * readers have it, and each further one adds "file:line: /pointer: sentence" to repeated. 0, also
+ * when there were some, and *ret_root (owned by the caller), or -EINVAL and one problem.
+ */
+int document_parse_json_repeating(const char *bytes, size_t length, const char *file,
+                                  json_t **ret_root, struct problems *repeated,
+                                  struct problems *problems);
 
 /* Where a document comes from, for places; object may be NULL. Borrows from the document. */
 struct source document_source(const struct document *document, const char *object);

@@ -69,26 +69,31 @@ size_t document_skip_space(const struct document_text *text, size_t offset)
     return offset;
 }
 
-int document_parse_json(const char *bytes, size_t length, const char *file, json_t **ret_root,
-                        struct problems *problems)
+int document_load_json(const struct document_text *text, size_t flags, json_t **ret_root)
 {
-    struct document_text text = {bytes, length, file, problems};
     json_error_t error;
-    int ret = document_check_text(&text);
+    int ret = document_check_text(text);
 
     if (ret == 0)
-        ret = document_check_json_shape(&text);
+        ret = document_check_json_shape(text);
     if (ret < 0)
         return ret;
-    if (document_skip_space(&text, 0) == length) {
-        problem_add(problems, "%s: the file is empty", file);
+    if (document_skip_space(text, 0) == text->length) {
+        problem_add(text->problems, "%s: the file is empty", text->file);
         return -EINVAL;
     }
-    json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *root = json_loadb(text->text, text->length, flags | JSON_DECODE_ANY, &error);
     if (!root) {
-        document_explain_json(&text, 0, &error);
+        document_explain_json(text, 0, &error);
         return -EINVAL;
     }
     *ret_root = root;
     return 0;
+}
+
+int document_parse_json(const char *bytes, size_t length, const char *file, json_t **ret_root,
+                        struct problems *problems)
+{
+    struct document_text text = {bytes, length, file, problems};
+    return document_load_json(&text, JSON_REJECT_DUPLICATES, ret_root);
 }

@@ -43,6 +43,10 @@ int document_check_json_shape(const struct document_text *text);
 void document_explain_json(const struct document_text *text, size_t base,
                            const json_error_t *error);
 
+/* One JSON text of any kind of value, checked; flags: jansson's. 0 and *ret_root (owned by the
+ * caller), or -EINVAL after a problem. */
+int document_load_json(const struct document_text *text, size_t flags, json_t **ret_root);
+
 /* The offset of the first byte from offset on that is not white space, or the length. */
 size_t document_skip_space(const struct document_text *text, size_t offset);
 

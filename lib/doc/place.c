@@ -53,6 +53,43 @@ int place_path(const struct place *place, struct buffer *out)
     return buffer_printf(out, "[\"%s%s\"]", key, place->key[length] ? "..." : "");
 }
 
+/* One token of a pointer: "~" and "/" are escaped in it. */
+static int put_token(const struct place *place, struct buffer *out)
+{
+    char key[KEY_BYTES_MAX + 1];
+
+    if (!place->key)
+        return buffer_printf(out, "/%zu", place->index);
+    size_t length = copy_printable(place->key, KEY_BYTES_MAX, key);
+    int ret = buffer_puts(out, "/");
+    for (const char *c = key; *c && ret == 0; c++)
+        ret = *c == '~'   ? buffer_puts(out, "~0")
+              : *c == '/' ? buffer_puts(out, "~1")
+                          : buffer_append(out, c, 1);
+    return ret < 0 || !place->key[length] ? ret : buffer_puts(out, "...");
+}
+
+int place_pointer(const struct place *place, struct buffer *out)
+{
+    int ret = place->parent ? place_pointer(place->parent, out) : 0;
+    return ret < 0 || !place->parent ? ret : put_token(place, out);
+}
+
+/* Appends where place comes from; false, and nothing, when neither it nor a parent has an origin.
+ */
+static bool put_origin(const struct place *place, const json_t *origins, struct buffer *out)
+{
+    cleanup_buffer struct buffer path = BUFFER_INIT(PROBLEM_BYTES_MAX);
+
+    place_path(place, &path);
+    const char *origin = json_string_value(json_object_get(origins, buffer_terminate(&path)));
+    if (origin)
+        return buffer_puts(out, origin) == 0;
+    if (!place->parent || !put_origin(place->parent, origins, out))
+        return false;
+    return put_token(place, out) == 0;
+}
+
 static const struct source *place_source(const struct place *place)
 {
     while (place->parent)
@@ -92,10 +129,35 @@ unsigned place_line(const struct place *place)
     return (unsigned)json_integer_value(json_is_array(node) ? json_array_get(node, 0) : node);
 }
 
+/* "file:line: object: path", of which parts may be missing. */
+static void put_place(const struct place *place, const struct source *source, struct buffer *out)
+{
+    cleanup_buffer struct buffer path = BUFFER_INIT(PROBLEM_BYTES_MAX);
+    unsigned line = place_line(place);
+    const char *between = "";
+
+    if (source && source->file) {
+        buffer_puts(out, source->file);
+        between = ":";
+    }
+    if (line)
+        buffer_printf(out, "%s%u", between, line);
+    if (source && source->object && !source->pointers) {
+        char object[KEY_BYTES_MAX + 1];
+        copy_printable(source->object, KEY_BYTES_MAX, object);
+        buffer_printf(out, "%s%s", out->length ? ": " : "", object);
+    }
+    if (source && source->pointers)
+        place_pointer(place, &path);
+    else
+        place_path(place, &path);
+    if (path.length)
+        buffer_printf(out, "%s%s", out->length ? ": " : "", buffer_terminate(&path));
+}
+
 void place_problem(const struct place *place, struct problems *problems, const char *format, ...)
 {
     const struct source *source = place_source(place);
-    cleanup_buffer struct buffer path = BUFFER_INIT(PROBLEM_BYTES_MAX);
     cleanup_buffer struct buffer text = BUFFER_INIT(PROBLEM_BYTES_MAX);
     va_list arguments;
 
@@ -103,21 +165,10 @@ void place_problem(const struct place *place, struct problems *problems, const c
         problem_add(problems, "%s", "");
         return;
     }
-    if (source && source->file)
-        buffer_printf(&text, "%s:", source->file);
-    unsigned line = place_line(place);
-    if (line)
-        buffer_printf(&text, "%u:", line);
+    if (!source || !source->origins || !put_origin(place, source->origins, &text))
+        put_place(place, source, &text);
     if (text.length)
-        buffer_puts(&text, " ");
-    if (source && source->object) {
-        char object[KEY_BYTES_MAX + 1];
-        copy_printable(source->object, KEY_BYTES_MAX, object);
-        buffer_printf(&text, "%s: ", object);
-    }
-    place_path(place, &path);
-    if (path.length)
-        buffer_printf(&text, "%s: ", buffer_terminate(&path));
+        buffer_puts(&text, ": ");
     va_start(arguments, format);
     if (buffer_vprintf(&text, format, arguments) < 0)
         buffer_puts(&text, "(a sentence too long to print)");

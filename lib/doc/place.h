@@ -13,6 +13,7 @@
 #define DPUMESH_DOC_PLACE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buffer.h"
@@ -24,6 +25,10 @@ struct source {
     unsigned line;       /* first line of the document; 0: not known */
     const json_t *lines; /* line tree of document.h; NULL: lines of fields are not known */
     const char *object;  /* the object's name; NULL: none */
+    bool pointers;       /* places are shown as JSON pointers, /s0/services/0, and no object */
+    /* For a document that was made from another: where its parts come from, by their path
+     * ("spec.replicas": "workmodel.json: /s0/replicas"). NULL: from the file itself. */
+    const json_t *origins;
 };
 
 struct place {
@@ -46,12 +51,20 @@ struct place {
         .parent = (parent_), .index = (index_)                                                     \
     }
 
-/* Adds the problem "file:line: object: path: sentence"; parts that are not known are left out. */
+/*
+ * Adds the problem "file:line: object: path: sentence"; parts that are not known are left out. With
+ * pointers, "file:line: /pointer: sentence"; with origins, the origin of the place, or of its
+ * nearest parent that has one and the pointer from there.
+ */
 void place_problem(const struct place *place, struct problems *problems, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Appends the path alone: spec.ports[0].name. 0 or -ENOBUFS. */
 int place_path(const struct place *place, struct buffer *out);
+
+/* Appends the place as a JSON pointer (RFC 6901): /spec/ports/0/name; nothing for the root. What
+ * a line can't show becomes "?". 0 or -ENOBUFS. */
+int place_pointer(const struct place *place, struct buffer *out);
 
 /*
  * The line of the place, or of its nearest parent whose line is known (a missing field's line is

@@ -451,7 +451,10 @@ json_t *dpuservice_emit(const struct dpuservice *service)
 
 struct source dpuservice_source(const struct dpuservice *service)
 {
-    return (struct source){service->file, service->line, service->lines, service->name};
+    return (struct source){.file = service->file,
+                           .line = service->line,
+                           .lines = service->lines,
+                           .object = service->name};
 }
 
 void dpuservice_free(struct dpuservice *service)

@@ -16,7 +16,7 @@ Test(place, path_line_and_object)
     /* a document whose spec is on line 2, its list on 3, the list's elements on 4 and 5 */
     json_auto_t *lines =
         json_loads("[1, {\"spec\": [2, {\"list\": [3, [4, [5, {\"x\": 6}]]]}]}]", 0, NULL);
-    struct source full = {"app.yaml", 1, lines, "s0"};
+    struct source full = {.file = "app.yaml", .line = 1, .lines = lines, .object = "s0"};
     struct place root = PLACE_ROOT(&full), spec = PLACE_KEY(&root, "spec");
     struct place list = PLACE_KEY(&spec, "list"), second = PLACE_INDEX(&list, 1);
     struct place x = PLACE_KEY(&second, "x"), missing = PLACE_KEY(&second, "y");
@@ -30,8 +30,8 @@ Test(place, path_line_and_object)
     expect(&third, "app.yaml:3: s0: spec.list[2]: wrong by 3");
     expect(&root, "app.yaml:1: s0: wrong by 3");
 
-    struct source bare = {NULL, 0, NULL, NULL}, file = {"a.json", 0, NULL, NULL};
-    struct source line = {"a.json", 7, NULL, NULL};
+    struct source bare = {.file = NULL}, file = {.file = "a.json"};
+    struct source line = {.file = "a.json", .line = 7};
     struct place bare_root = PLACE_ROOT(&bare), bare_key = PLACE_KEY(&bare_root, "a");
     struct place file_root = PLACE_ROOT(&file), file_key = PLACE_KEY(&file_root, "a");
     struct place line_root = PLACE_ROOT(&line), line_key = PLACE_KEY(&line_root, "a");
@@ -43,7 +43,7 @@ Test(place, path_line_and_object)
 
 Test(place, keys_that_are_not_plain_are_quoted_and_cut)
 {
-    struct source bare = {NULL, 0, NULL, NULL};
+    struct source bare = {.file = NULL};
     struct place root = PLACE_ROOT(&bare), dotted = PLACE_KEY(&root, "app.kubernetes.io/name");
     struct place control = PLACE_KEY(&root, "a\nb"), empty = PLACE_KEY(&root, "");
     char key[200];
@@ -88,4 +88,34 @@ Test(place, values)
         json_auto_t *value = json_loads(cases[i].json, JSON_DECODE_ANY, NULL);
         cr_assert_str_eq(place_value(value, text), cases[i].shown);
     }
+}
+
+Test(place, pointers)
+{
+    struct source source = {
+        .file = "model.json", .line = 4, .object = "not shown", .pointers = true};
+    struct place root = PLACE_ROOT(&source), service = PLACE_KEY(&root, "s0");
+    struct place list = PLACE_KEY(&service, "a/b~c"), second = PLACE_INDEX(&list, 1);
+    struct place empty = PLACE_KEY(&second, ""), control = PLACE_KEY(&root, "a\nb");
+
+    expect(&root, "model.json:4: wrong by 3");
+    expect(&second, "model.json:4: /s0/a~1b~0c/1: wrong by 3");
+    expect(&empty, "model.json:4: /s0/a~1b~0c/1/: wrong by 3");
+    expect(&control, "model.json:4: /a?b: wrong by 3");
+}
+
+Test(place, origins)
+{
+    json_auto_t *origins =
+        json_pack("{s:s, s:s}", "spec", "a.json: /s0", "spec.list[1]", "b.json: /x");
+    struct source source = {.file = "a.json", .object = "s0", .origins = origins};
+    struct place root = PLACE_ROOT(&source), spec = PLACE_KEY(&root, "spec");
+    struct place list = PLACE_KEY(&spec, "list"), first = PLACE_INDEX(&list, 0);
+    struct place second = PLACE_INDEX(&list, 1), inner = PLACE_KEY(&second, "y");
+
+    expect(&spec, "a.json: /s0: wrong by 3");
+    expect(&first, "a.json: /s0/list/0: wrong by 3");
+    expect(&second, "b.json: /x: wrong by 3");
+    expect(&inner, "b.json: /x/y: wrong by 3");
+    expect(&root, "a.json: s0: wrong by 3");
 }

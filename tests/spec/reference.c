@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "doc/yaml_text.h"
 #include "spec/agent_config.h"
 #include "spec/crd.h"
 #include "spec/dpuservice.h"
-#include "yaml_text.h"
 
 enum { PAGE_BYTES_MAX = 1 << 20 };
 

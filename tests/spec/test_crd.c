@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "doc/document.h"
+#include "doc/yaml_text.h"
 #include "spec/crd.h"
 #include "spec/dpuservice.h"
-#include "yaml_text.h"
 
 /* Every check across fields that a DpuService has is also said to the API server. */
 static unsigned count_silent(const struct record *record, const char *name)
