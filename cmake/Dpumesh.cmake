@@ -84,8 +84,9 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
-# Of use for one verb only; see ctl/CMakeLists.txt.
+# Of use for one verb each; see ctl/CMakeLists.txt.
 pkg_check_modules(NLOPT IMPORTED_TARGET nlopt)
+pkg_check_modules(IGRAPH IMPORTED_TARGET igraph)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 if(DPUMESH_TESTS AND NOT DPUMESH_SANITIZE STREQUAL "thread" AND NOT DPUMESH_FUZZ)
   pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)

@@ -11,18 +11,22 @@
 #ifdef DPUMESH_FIT
 #include "ctl/calibrate.h"
 #endif
+#ifdef DPUMESH_GRAPH
+#include "ctl/generate.h"
+#endif
 #if __has_include("ctl/load.h")
 #include "ctl/load.h"
 #endif
 
 static const struct option_command *const commands[] = {
-    &verb_up,      &verb_ps,        &verb_scale,  &verb_logs,    &verb_apply,
-    &verb_down,    &verb_validate,  &verb_render, &verb_predict, &verb_calibrate,
+    &verb_up,      &verb_ps,        &verb_scale,    &verb_logs,    &verb_apply,
+    &verb_down,    &verb_validate,  &verb_render,   &verb_predict, &verb_calibrate,
+    &verb_import,  &verb_export,    &verb_generate,
 #if __has_include("ctl/load.h")
     &load_command,
 #endif
 #ifdef DPUMESH_CLUSTER
-    &verb_install, &verb_uninstall, &verb_status, &verb_top,
+    &verb_install, &verb_uninstall, &verb_status,   &verb_top,
 #endif
     NULL,
 };
@@ -59,6 +63,9 @@ int main(int argc, char **argv)
 #endif
 #ifdef DPUMESH_FIT
     calibrate_run = calibrate_fit;
+#endif
+#ifdef DPUMESH_GRAPH
+    graph_barabasi = graph_barabasi_igraph;
 #endif
 
     cleanup_options struct options options = OPTIONS_INIT;

@@ -21,5 +21,8 @@ extern const struct option_command verb_render;
 extern const struct option_command verb_validate;
 extern const struct option_command verb_predict;
 extern const struct option_command verb_calibrate;
+extern const struct option_command verb_import;
+extern const struct option_command verb_export;
+extern const struct option_command verb_generate;
 
 #endif

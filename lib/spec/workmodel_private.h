@@ -1,0 +1,126 @@
+/* Private to the conversion of work models: what its files share. */
+#ifndef DPUMESH_SPEC_WORKMODEL_PRIVATE_H
+#define DPUMESH_SPEC_WORKMODEL_PRIVATE_H
+
+#include <stdbool.h>
+
+#include "doc/place.h"
+#include "spec/field.h"
+#include "spec/workmodel.h"
+
+/* A call that a service may make. */
+struct workmodel_call {
+    size_t caller;
+    const char *callee; /* of length bytes; borrowed from the file */
+    size_t length;
+    char *origin; /* "workmodel.json: /s0/external_services/0/services/1" */
+    bool certain; /* each request makes it */
+    bool never;   /* its probability is 0 */
+};
+
+struct workmodel_calls {
+    size_t count, room;
+    struct workmodel_call *items;
+};
+
+/* An import under way. document, origins and notes are those of the service being converted. */
+struct conversion {
+    const struct workmodel_source *source;
+    const char *name; /* of the service */
+    size_t index;     /* of the service in the model */
+    json_t *document, *origins, *notes;
+    bool overriding;  /* what is put takes the place of what is there */
+    bool alternative; /* inside alternative_behaviors */
+    struct workmodel_calls calls;
+    struct problems *problems;
+};
+
+/* Whether key is name (camelCase) in any spelling that muBench's files have had: case, "-" and "_"
+ * count nothing. */
+bool workmodel_same_name(const char *key, const char *name);
+
+/* name as muBench writes it: mean_response_size. Owned by the caller. */
+char *workmodel_snake(const char *name);
+
+/* The field that key means; NULL: none. */
+const struct field *workmodel_field(const struct record *record, const char *key);
+
+/* The field of this very name in record, or NULL. */
+const struct field *workmodel_named(const struct record *record, const char *name);
+
+/* The tables of spec and of spec.workload. */
+const struct record *workmodel_spec_record(void);
+const struct record *workmodel_workload_record(void);
+
+/* Notes what happens to a part of a file. */
+void convert_note(struct conversion *conversion, const struct place *from, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* "FILE: POINTER" of a place, owned by the caller. */
+char *convert_origin(const struct place *from);
+
+/* Remembers that the document's part at `to` comes from `from`. */
+void convert_remember(struct conversion *conversion, const struct place *to,
+                      const struct place *from);
+
+/*
+ * The value of a field of the tables made from the file's; owned by the caller, and may share parts
+ * with the file. NULL: it says nothing, which was noted where it matters. to: the place in the
+ * document.
+ */
+json_t *convert_value(struct conversion *conversion, const struct field *field, json_t *value,
+                      const struct place *from, const struct place *to);
+
+/* The same for an object of a record. */
+json_t *convert_record(struct conversion *conversion, const struct record *record, json_t *value,
+                       const struct place *from, const struct place *to);
+
+/* The same for external_services[i], whose calls are remembered. */
+json_t *convert_group(struct conversion *conversion, json_t *value, const struct place *from,
+                      const struct place *to);
+
+/* The same for internal_service. */
+json_t *convert_internal(struct conversion *conversion, json_t *value, const struct place *from,
+                         const struct place *to);
+
+/* A place of the document by the keys of path, which NULL ends; deepest first in storage, of
+ * which there must be one more than keys. Returns the deepest. */
+enum { WORKMODEL_PATH_MAX = 5 };
+const struct place *convert_path(const char *const path[WORKMODEL_PATH_MAX],
+                                 struct place storage[WORKMODEL_PATH_MAX + 1]);
+
+/*
+ * Puts value (which is stolen; NULL: nothing happens) at path into the document, and remembers
+ * where it comes from. A second value for the same place is a problem unless it is the same or
+ * overrides.
+ */
+void convert_put(struct conversion *conversion, const char *const path[WORKMODEL_PATH_MAX],
+                 json_t *value, const struct place *from);
+
+/* Converts all keys of a service, from the work model or (overriding) K8sParameters. */
+void convert_service(struct conversion *conversion, json_t *service, const struct place *from);
+
+/* Begins the document of the service called name. */
+void convert_begin(struct conversion *conversion, const char *name, const struct place *from);
+
+/* Reads the finished document, so that its problems are told. Whether it is right. */
+bool convert_check(struct conversion *conversion);
+
+/* Frees what belongs to the service's conversion alone. */
+void convert_end(struct conversion *conversion);
+
+/* Whether K8sParameters' key is one that counts for each service. */
+bool workmodel_overrides(const char *key);
+
+/* Says what is wrong with the parameters' file and notes what has no counterpart. The object whose
+ * keys override, NULL when there is none that is right; *ret_place, of two, is its place. */
+json_t *workmodel_parameters(struct conversion *conversion, json_t *notes,
+                             struct place ret_place[2], struct source *source);
+
+/* Callees that do not exist, and calls that come back; names: the model's services, in order. */
+void workmodel_check_calls(const struct workmodel_calls *calls, json_t *model, json_t *notes,
+                           struct problems *problems);
+
+void workmodel_calls_free(struct workmodel_calls *calls);
+
+#endif
