@@ -117,6 +117,21 @@ static json_t *first_params(const json_t *params)
     return json_pack("{s:o}", "compute_pi", function);
 }
 
+/* The places of the first version's values, which the names made of them hide. */
+static void remember_first(struct conversion *conversion, const struct place *internal,
+                           const struct place *from)
+{
+    struct place c = PLACE_KEY(from, "c"), b = PLACE_KEY(from, "b");
+    struct place pi = PLACE_KEY(internal, "computePi"), range = PLACE_KEY(&pi, "rangeComplexity");
+    struct place low = PLACE_INDEX(&range, 0), high = PLACE_INDEX(&range, 1);
+    struct place size = PLACE_KEY(&pi, "meanResponseSize");
+
+    convert_remember(conversion, &range, &c);
+    convert_remember(conversion, &low, &c);
+    convert_remember(conversion, &high, &c);
+    convert_remember(conversion, &size, &b);
+}
+
 /* The most probable of several functions, from which muBench's second version drew at each
  * request. */
 static const char *most_probable(json_t *params)
@@ -171,8 +186,10 @@ static void take_params(struct conversion *conversion, json_t *value, const stru
     bool first =
         json_is_number(json_object_get(value, "c")) || json_is_number(json_object_get(value, "b"));
     json_auto_t *internal = first ? first_params(value) : second_params(conversion, value, from);
-    convert_put(conversion, path,
-                convert_internal(conversion, internal, from, convert_path(path, storage)), from);
+    const struct place *to = convert_path(path, storage);
+    convert_put(conversion, path, convert_internal(conversion, internal, from, to), from);
+    if (first)
+        remember_first(conversion, to, from);
 }
 
 /* Keys that are not fields of spec.workload. */
@@ -324,8 +341,9 @@ void convert_begin(struct conversion *conversion, const char *name, const struct
     struct place storage[WORKMODEL_PATH_MAX + 1];
 
     conversion->name = name;
-    conversion->document = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", DPUSERVICE_API_VERSION,
-                                     "kind", DPUSERVICE_KIND, "metadata", "name", name);
+    conversion->document =
+        json_pack("{s:s, s:s, s:{s:s}, s:{}}", "apiVersion", DPUSERVICE_API_VERSION, "kind",
+                  DPUSERVICE_KIND, "metadata", "name", name, "spec");
     conversion->origins = json_object();
     conversion->notes = json_array();
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
