@@ -358,9 +358,8 @@ bool convert_check(struct conversion *conversion)
                                 .root = conversion->document,
                                 .origins = conversion->origins};
     size_t before = conversion->problems->count;
-    cleanup_dpuservice struct dpuservice *service =
-        dpuservice_read(&document, conversion->problems);
 
+    dpuservice_free(dpuservice_read(&document, conversion->problems));
     return conversion->problems->count == before;
 }
 
