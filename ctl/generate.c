@@ -1,8 +1,8 @@
 #include "ctl/generate.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -11,7 +11,7 @@
 #include "ctl/verb.h"
 #include "ctl/workmodel_file.h"
 
-enum { OUTPUT_BYTES_MAX = 64 << 20 };
+enum { OUTPUT_BYTES_MAX = 64 << 20, TITLE_BYTES_MAX = 1 << 20 };
 
 /* In the order of enum generate_shape. */
 static const char *const shapes[] = {"barabasi", "tree", "chain", "fan", "dag", NULL};
@@ -122,10 +122,12 @@ static void open_port(const struct generate *generate, json_t *document)
 {
     json_t *spec = json_object_get(document, "spec");
 
-    if (generate->node_port)
-        json_object_set_new(spec, "service",
-                            json_pack("{s:s, s:{s:i}}", "type", "NodePort", "nodePorts", "bridge",
-                                      (int)generate->node_port));
+    if (!generate->node_port)
+        return;
+    json_t *with = json_pack("{s:{s:s, s:{s:i}}}", "service", "type", "NodePort", "nodePorts",
+                             "bridge", (int)generate->node_port);
+    json_object_update_missing(with, spec);
+    json_object_set_new(document, "spec", with);
 }
 
 static int write_json(const char *directory, const char *name, const json_t *value,
@@ -152,20 +154,44 @@ static int write_mubench(const struct generate *generate, json_t *services, json
     return ret;
 }
 
-static char *title(const struct generate *generate, const json_t *model)
+/* An argument as a shell reads it. */
+static void put_argument(const char *argument, struct buffer *out)
 {
-    return xasprintf("Made by dpumesh generate: %s of %zu services, seed %" PRIu64 ".",
-                     shapes[generate->shape], json_object_size(model), generate->seed);
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_@%+=:,./-";
+
+    buffer_puts(out, " ");
+    if (*argument && argument[strspn(argument, plain)] == '\0') {
+        buffer_puts(out, argument);
+        return;
+    }
+    buffer_puts(out, "'");
+    for (const char *c = argument; *c; c++)
+        if (*c == '\'')
+            buffer_puts(out, "'\\''");
+        else
+            buffer_append(out, c, 1);
+    buffer_puts(out, "'");
+}
+
+/* The command, which makes the same again. argv[0] is the verb. Owned by the caller. */
+static char *title(int argc, char **argv)
+{
+    cleanup_buffer struct buffer text = BUFFER_INIT(TITLE_BYTES_MAX);
+
+    buffer_puts(&text, "Made by: dpumesh generate");
+    for (int i = 1; i < argc; i++)
+        put_argument(argv[i], &text);
+    return xstrdup(buffer_terminate(&text));
 }
 
 /* The documents of the model; the exit status. */
-static int write_documents(const struct generate *generate, json_t *model)
+static int write_documents(const struct generate *generate, json_t *model, const char *first)
 {
     struct workmodel_source source = {.model = {"the generated work model", model},
                                       .image = generate->image,
                                       .egress = generate->egress};
     cleanup_workmodel struct workmodel_documents made = WORKMODEL_DOCUMENTS_INIT;
-    cleanup_free char *first = title(generate, model);
 
     int status = workmodel_make(&source, &made);
     if (status != STATUS_OK)
@@ -174,7 +200,7 @@ static int write_documents(const struct generate *generate, json_t *model)
     return workmodel_write(&made, generate->output, first);
 }
 
-static int generate_all(const struct generate *generate, struct error **err)
+static int generate_all(const struct generate *generate, const char *first, struct error **err)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_graph struct service_graph graph = {0};
@@ -191,7 +217,7 @@ static int generate_all(const struct generate *generate, struct error **err)
         return STATUS_USAGE;
     }
     json_auto_t *owned_model = model;
-    int status = write_documents(generate, model);
+    int status = write_documents(generate, model, first);
     if (status == STATUS_OK && generate->mubench)
         ret = write_mubench(generate, services, model, err);
     if (status == STATUS_OK && ret == 0 && generate->picture)
@@ -213,7 +239,8 @@ static int run(const struct option_command *command, int argc, char **argv)
         r = check(&generate, &err);
     if (r != 0)
         return options_exit(command, r, err);
-    return generate_all(&generate, &err);
+    cleanup_free char *first = title(argc, argv);
+    return generate_all(&generate, first, &err);
 }
 
 const struct option_command verb_generate = {
