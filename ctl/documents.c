@@ -32,8 +32,9 @@ int documents_open(const struct option_list *files, const struct datapath_overri
 
     if (files->count == 0)
         return error_make(err, EINVAL, "no file is given; add -f FILE");
-    if (application_load_with(files->items, files->count, override, ret_application, &problems) <
-        0) {
+    const struct datapath_override none = {.profile = NULL};
+    if (application_load_with(files->items, files->count, override ? override : &none,
+                              ret_application, &problems) < 0) {
         problems_print(&problems, stderr, "dpumesh: ");
         *ret_status = STATUS_USAGE;
         return -1;

@@ -69,7 +69,7 @@ static int run(const struct option_command *command, int argc, char **argv)
     int r = options_parse(command, argc, argv, &export, &options, &err);
     cleanup_option_list struct option_list files = export.files;
     if (r == 0)
-        r = documents_open(&files, &application, &status, &err);
+        r = documents_open(&files, NULL, &application, &status, &err);
     if (r != 0 && (r == OPTIONS_DONE || err))
         return options_exit(command, r, err);
     if (r != 0)

@@ -333,10 +333,9 @@ int predict_application(const struct predict_options *options, const struct pred
     cleanup_error struct error *err = NULL;
     CLEANUP(prediction_free)
     struct prediction prediction = {.options = options, .application = &application};
-    const struct datapath_override none = {.profile = NULL};
     int status;
 
-    if (documents_open(&options->files, &none, &application, &status, &err) < 0)
+    if (documents_open(&options->files, NULL, &application, &status, &err) < 0)
         return status;
     if (make_plan(options, &prediction, &problems) < 0) {
         problems_print(&problems, stderr, "dpumesh: ");
