@@ -132,6 +132,23 @@ static double capacity(void *context)
     const struct io *io = context;
     return crossing_needed(io) ? io->crossing.slots : 0;
 }
+static double servers(const struct io *io, enum profile_parameter parameter)
+{
+    /* Each direction has its own. */
+    return io->crossing.mode == DATAPATH_DPU ? 2 * io->crossing.profile.value[parameter] : 0;
+}
+static double arm_servers(void *context)
+{
+    return servers(context, PROFILE_ARM_WORKERS);
+}
+static double dma_servers(void *context)
+{
+    return servers(context, PROFILE_DMA_UNITS);
+}
+static double io_servers(void *context)
+{
+    return ((struct io *)context)->crossing.mode == DATAPATH_DPU;
+}
 static double busy(void *context)
 {
     return crossing_busy(context);
@@ -144,6 +161,11 @@ static const struct {
 } rows[] = {
     {"dpumesh_dpu_busy_seconds_total", "", "unit", "arm", METRIC_COUNTER, arm_busy},
     {"dpumesh_dpu_busy_seconds_total", "", "unit", "dma", METRIC_COUNTER, dma_busy},
+    {"dpumesh_dpu_servers",
+     "How many of the DPU's units work side by side, both directions; 0 without a DPU.", "unit",
+     "io", METRIC_GAUGE, io_servers},
+    {"dpumesh_dpu_servers", "", "unit", "arm", METRIC_GAUGE, arm_servers},
+    {"dpumesh_dpu_servers", "", "unit", "dma", METRIC_GAUGE, dma_servers},
     {"dpumesh_dma_operations_total", "Copies by the modelled DMA units.", "direction", "in",
      METRIC_COUNTER, dma_copies_in},
     {"dpumesh_dma_operations_total", "", "direction", "out", METRIC_COUNTER, dma_copies_out},

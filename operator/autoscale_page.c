@@ -1,6 +1,7 @@
 #include "operator/autoscale_page.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "figures/rates.h"
 
@@ -12,9 +13,9 @@ void autoscale_page_keep(const struct agent_figures *figures, uint64_t at_ns,
                                         .rejected_total = figures->rejected_total,
                                         .cpu_seconds = figures->cpu_seconds,
                                         .host_cpu_seconds = figures->host_cpu_seconds,
-                                        .dpu_busy_seconds = figures->dpu_busy_seconds,
-                                        .dpu_units = figures->dpu_units,
                                         .start_seconds = figures->start_seconds};
+    memcpy(ret_page->dpu_busy_seconds, figures->dpu_busy_seconds,
+           sizeof(ret_page->dpu_busy_seconds));
 }
 
 /* The page as agent_rates() wants it. */
@@ -25,8 +26,7 @@ static void page_figures(const struct autoscale_page *page, struct agent_figures
     ret->rejected_total = page->rejected_total;
     ret->cpu_seconds = page->cpu_seconds;
     ret->host_cpu_seconds = page->host_cpu_seconds;
-    ret->dpu_busy_seconds = page->dpu_busy_seconds;
-    ret->dpu_units = page->dpu_units;
+    memcpy(ret->dpu_busy_seconds, page->dpu_busy_seconds, sizeof(ret->dpu_busy_seconds));
     ret->start_seconds = page->start_seconds;
 }
 

@@ -14,7 +14,8 @@
 struct autoscale_page {
     uint64_t at_ns; /* monotonic; 0: there was none */
     double requests_total, rejected_total;
-    double cpu_seconds, host_cpu_seconds, dpu_busy_seconds, dpu_units, start_seconds;
+    double cpu_seconds, host_cpu_seconds, start_seconds;
+    double dpu_busy_seconds[AGENT_UNITS];
 };
 
 /* Keeps a page that was taken at at_ns. */

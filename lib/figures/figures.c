@@ -12,11 +12,16 @@ struct source {
     const char *name;
     const char *label, *value; /* only the series with this label; NULL: all */
     size_t offset;             /* of the double in struct agent_figures */
-    size_t count_offset;       /* of the double that counts the series; 0: none */
     bool single;               /* a second series can't be */
 };
 
 #define FIGURE(member) offsetof(struct agent_figures, member)
+
+#define UNIT(name_, member_, unit_, index_)                                                        \
+    {                                                                                              \
+        (name_), "unit", (unit_), .offset = FIGURE(member_) + (index_) * sizeof(double),           \
+                                  .single = true                                                   \
+    }
 
 static const struct source sources[] = {
     {"dpumesh_requests_total", .offset = FIGURE(requests_total)},
@@ -29,8 +34,12 @@ static const struct source sources[] = {
     {"process_cpu_seconds_total", .offset = FIGURE(cpu_seconds), .single = true},
     {"process_start_time_seconds", .offset = FIGURE(start_seconds), .single = true},
     {"dpumesh_host_cpu_seconds_total", .offset = FIGURE(host_cpu_seconds)},
-    {"dpumesh_dpu_busy_seconds_total", .offset = FIGURE(dpu_busy_seconds),
-     .count_offset = FIGURE(dpu_units)},
+    UNIT("dpumesh_dpu_busy_seconds_total", dpu_busy_seconds, "io", AGENT_UNIT_IO),
+    UNIT("dpumesh_dpu_busy_seconds_total", dpu_busy_seconds, "arm", AGENT_UNIT_ARM),
+    UNIT("dpumesh_dpu_busy_seconds_total", dpu_busy_seconds, "dma", AGENT_UNIT_DMA),
+    UNIT("dpumesh_dpu_servers", dpu_servers, "io", AGENT_UNIT_IO),
+    UNIT("dpumesh_dpu_servers", dpu_servers, "arm", AGENT_UNIT_ARM),
+    UNIT("dpumesh_dpu_servers", dpu_servers, "dma", AGENT_UNIT_DMA),
 };
 
 enum { SOURCES = sizeof(sources) / sizeof(sources[0]) };
@@ -76,8 +85,6 @@ static void take_figure(struct page *page, size_t index, const struct exposition
     if (!is_possible(sample->value) || (source->single && !isnan(*sum)))
         page->bad[index] = true;
     add(sum, sample->value);
-    if (source->count_offset)
-        add(member(&page->figures, source->count_offset), 1);
 }
 
 /* ---- the histogram ---- */
@@ -165,10 +172,8 @@ static int take_sample(void *context, const struct exposition_sample *sample)
         return 0;
     }
     for (size_t i = 0; i < SOURCES; i++) {
-        if (exposition_is(sample, sources[i].name)) {
+        if (exposition_is(sample, sources[i].name))
             take_figure(page, i, sample);
-            break;
-        }
     }
     return 0;
 }
@@ -184,8 +189,6 @@ static void judge(struct page *page)
         if (!page->bad[i] && is_possible(*value))
             continue;
         *value = NAN;
-        if (sources[i].count_offset)
-            *member(figures, sources[i].count_offset) = NAN;
     }
     if (figures->queue_capacity == 0)
         figures->queue_capacity = NAN;
@@ -203,7 +206,6 @@ void agent_figures_clear(struct agent_figures *ret)
     *ret = (struct agent_figures){.latency.sum = NAN};
     for (size_t i = 0; i < SOURCES; i++)
         *member(ret, sources[i].offset) = NAN;
-    ret->dpu_units = NAN;
 }
 
 int agent_figures_read(const char *text, size_t length, struct agent_figures *ret,

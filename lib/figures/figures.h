@@ -23,6 +23,9 @@
 /* 2^53: from there on a double can't count by one any more. */
 #define AGENT_FIGURE_MAX 9007199254740992.0
 
+/* The units of a DPU. The I/O thread plays it; Arm workers and DMA units are modelled. */
+enum agent_unit { AGENT_UNIT_IO, AGENT_UNIT_ARM, AGENT_UNIT_DMA, AGENT_UNITS };
+
 struct agent_figures {
     double requests_total;   /* dpumesh_requests_total, over protocols */
     double rejected_total;   /* dpumesh_rejected_requests_total, over reasons */
@@ -32,10 +35,10 @@ struct agent_figures {
     double cpu_seconds;      /* process_cpu_seconds_total: all of the process */
     double start_seconds;    /* process_start_time_seconds: Unix time; another one is a restart */
     double host_cpu_seconds; /* dpumesh_host_cpu_seconds_total, over stages */
-    double dpu_busy_seconds; /* dpumesh_dpu_busy_seconds_total, over units */
-    double dpu_units;        /* how many units that has */
-    struct agent_histogram latency; /* mub_request_processing_latency_milliseconds_bucket, over all
-                                       labels but le; unknown before the first request */
+    double dpu_busy_seconds[AGENT_UNITS]; /* dpumesh_dpu_busy_seconds_total{unit} */
+    double dpu_servers[AGENT_UNITS]; /* dpumesh_dpu_servers{unit}; 0: none, in modes without DPU */
+    struct agent_histogram latency;  /* mub_request_processing_latency_milliseconds_bucket, over all
+                                        labels but le; unknown before the first request */
 };
 
 /*
@@ -47,7 +50,8 @@ struct agent_figures {
     "name%5B%5D=dpumesh_requests_total&name%5B%5D=dpumesh_requests_in_flight&name%5B%5D=dpumesh_"  \
     "queue_depth&"                                                                                 \
     "name%5B%5D=dpumesh_queue_capacity&name%5B%5D=process_cpu_seconds_total&"                      \
-    "name%5B%5D=process_start_time_seconds&name%5B%5D=dpumesh_dpu_busy_seconds_total"
+    "name%5B%5D=process_start_time_seconds&name%5B%5D=dpumesh_dpu_busy_seconds_total&"             \
+    "name%5B%5D=dpumesh_dpu_servers"
 
 /* Sets every member to unknown. */
 void agent_figures_clear(struct agent_figures *ret);

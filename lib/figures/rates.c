@@ -53,6 +53,28 @@ static void subtract(const struct agent_histogram *before, const struct agent_hi
     *ret = difference;
 }
 
+/* How busy a unit was, in servers. */
+static double unit_rate(const struct agent_figures *before, const struct agent_figures *after,
+                        enum agent_unit unit, double seconds)
+{
+    return rate(before->dpu_busy_seconds[unit], after->dpu_busy_seconds[unit], seconds);
+}
+
+static void dpu_rates(const struct agent_figures *before, const struct agent_figures *after,
+                      double seconds, struct agent_rates *ret)
+{
+    double io = unit_rate(before, after, AGENT_UNIT_IO, seconds), most = io;
+
+    for (enum agent_unit unit = AGENT_UNIT_ARM; unit < AGENT_UNITS; unit++)
+        if (after->dpu_servers[unit] > 0)
+            most = fmax(most, unit_rate(before, after, unit, seconds) / after->dpu_servers[unit]);
+    ret->dpu_cores = after->dpu_servers[AGENT_UNIT_ARM] > 0
+                         ? unit_rate(before, after, AGENT_UNIT_ARM, seconds)
+                         : io;
+    /* The two pages' clocks are not quite elapsed_ns apart. */
+    ret->dpu_utilization = most > 1 ? 1 : most;
+}
+
 void agent_rates(const struct agent_figures *before, const struct agent_figures *after,
                  uint64_t elapsed_ns, struct agent_rates *ret)
 {
@@ -71,10 +93,6 @@ void agent_rates(const struct agent_figures *before, const struct agent_figures 
     ret->rejects_per_s = rate(before->rejected_total, after->rejected_total, seconds);
     ret->cpu_cores = rate(before->cpu_seconds, after->cpu_seconds, seconds);
     ret->host_cores = rate(before->host_cpu_seconds, after->host_cpu_seconds, seconds);
-    if (before->dpu_units == after->dpu_units)
-        ret->dpu_cores = rate(before->dpu_busy_seconds, after->dpu_busy_seconds, seconds);
-    ret->dpu_utilization = ret->dpu_cores / after->dpu_units;
-    if (ret->dpu_utilization > 1)
-        ret->dpu_utilization = 1; /* the two pages' clocks are not quite elapsed_ns apart */
+    dpu_rates(before, after, seconds, ret);
     subtract(&before->latency, &after->latency, &ret->latency);
 }

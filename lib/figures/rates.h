@@ -16,10 +16,11 @@
 struct agent_rates {
     double requests_per_s;
     double rejects_per_s;
-    double cpu_cores;               /* processors that the process kept busy */
-    double host_cores;              /* of them, the host's part: application and workers */
-    double dpu_cores;               /* of them, the DPU's */
-    double dpu_utilization;         /* dpu_cores a unit, at most 1 */
+    double cpu_cores;       /* processors that the process kept busy */
+    double host_cores;      /* of them, the host's part: application and workers */
+    double dpu_cores;       /* busy Arm workers, as modelled; of an agent without a model, its I/O
+                               thread */
+    double dpu_utilization; /* of the unit that is busiest, a part of its servers, at most 1 */
     struct agent_histogram latency; /* of the requests that ended in between, in ms */
 };
 

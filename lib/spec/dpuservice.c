@@ -324,6 +324,11 @@ static const struct field spec_fields[] = {
      .help = "What the agents write to standard error."},
 };
 static const struct record_check spec_checks[] = {
+    {.run = check_autoscaled_dpu,
+     .reads = {"autoscaling", "datapath"},
+     .rule = AUTOSCALED_DPU_RULE,
+     .at = ".autoscaling",
+     .sentence = AUTOSCALED_DPU_SENTENCE},
     {.run = check_autoscaled_cpu,
      .reads = {"autoscaling", "resources"},
      .rule = AUTOSCALED_CPU_RULE,

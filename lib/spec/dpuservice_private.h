@@ -24,6 +24,15 @@ extern const struct record autoscaling_record;
 void check_autoscaled_cpu(const void *record, json_t *object, const struct place *place,
                           struct problems *problems);
 
+/* The utilisation of a DPU needs one. */
+#define AUTOSCALED_DPU_RULE                                                                        \
+    "!has(self.autoscaling) || !has(self.autoscaling.metrics) || self.datapath.mode == 'dpu' || "  \
+    "!self.autoscaling.metrics.exists(m, m.signal == 'dpuUtilization')"
+#define AUTOSCALED_DPU_SENTENCE                                                                    \
+    "dpuUtilization needs a DPU; give another signal, or datapath.mode dpu"
+void check_autoscaled_dpu(const void *record, json_t *object, const struct place *place,
+                          struct problems *problems);
+
 /* Labels that the operator gives to pods, so that nobody else may. NULL-terminated. */
 extern const char *const reserved_labels[];
 

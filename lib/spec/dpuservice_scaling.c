@@ -321,6 +321,24 @@ const struct record autoscaling_record = {FIELDS(autoscaling_fields), CHECKS(aut
                                           .size = sizeof(struct autoscaling_settings),
                                           .finish = finish_scaling};
 
+void check_autoscaled_dpu(const void *record, json_t *object, const struct place *place,
+                          struct problems *problems)
+{
+    const struct dpuservice *service = record;
+    const struct autoscaling_settings *scaling = &service->autoscaling;
+    struct place autoscaling = PLACE_KEY(place, "autoscaling");
+    struct place metrics = PLACE_KEY(&autoscaling, "metrics");
+
+    (void)object;
+    if (!scaling->given || service->datapath.mode == DATAPATH_DPU)
+        return;
+    for (size_t i = 0; i < scaling->metric_count; i++) {
+        struct place at = PLACE_INDEX(&metrics, i);
+        if (scaling->metrics[i].signal == AUTOSCALING_DPU_UTILIZATION)
+            place_problem(&at, problems, AUTOSCALED_DPU_SENTENCE);
+    }
+}
+
 void check_autoscaled_cpu(const void *record, json_t *object, const struct place *place,
                           struct problems *problems)
 {

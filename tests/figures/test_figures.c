@@ -19,8 +19,9 @@ static void expect_nothing_known(const struct agent_figures *f)
 {
     cr_assert(isnan(f->requests_total) && isnan(f->rejected_total) && isnan(f->in_flight) &&
               isnan(f->queue_depth) && isnan(f->queue_capacity) && isnan(f->cpu_seconds) &&
-              isnan(f->start_seconds) && isnan(f->host_cpu_seconds) && isnan(f->dpu_busy_seconds) &&
-              isnan(f->dpu_units));
+              isnan(f->start_seconds) && isnan(f->host_cpu_seconds));
+    for (unsigned i = 0; i < AGENT_UNITS; i++)
+        cr_assert(isnan(f->dpu_busy_seconds[i]) && isnan(f->dpu_servers[i]));
     cr_assert(f->latency.bound_count == 0 && isnan(f->latency.sum) &&
               isnan(agent_histogram_count(&f->latency)));
 }
@@ -40,8 +41,8 @@ Test(figures, reads_a_real_agents_page)
     cr_assert_eq(f.cpu_seconds, 0.626300496);
     cr_assert_eq(f.start_seconds, 1795787812.8210447);
     cr_assert_float_eq(f.host_cpu_seconds, 0.180485163 + 0.00194312, 1e-12);
-    cr_assert_eq(f.dpu_busy_seconds, 0.443865934);
-    cr_assert_eq(f.dpu_units, 1);
+    cr_assert_eq(f.dpu_busy_seconds[AGENT_UNIT_IO], 0.443865934);
+    cr_assert(isnan(f.dpu_busy_seconds[AGENT_UNIT_ARM]), "an agent without a model");
     cr_assert_eq(f.latency.bound_count, 7);
     for (unsigned i = 0; i < 7; i++) {
         cr_assert_eq(f.latency.bounds[i], bounds[i]);
@@ -57,7 +58,7 @@ Test(figures, reads_openmetrics_too)
 
     page_load("openmetrics", &f);
     cr_assert(f.requests_total > 12172 && f.rejected_total == 4 && f.queue_capacity == 4096);
-    cr_assert(f.start_seconds == 1795787812.8210447 && f.dpu_units == 1);
+    cr_assert(f.start_seconds == 1795787812.8210447 && f.dpu_busy_seconds[AGENT_UNIT_IO] > 0);
     cr_assert_geq(agent_histogram_count(&f.latency), 12148);
 }
 
@@ -98,14 +99,14 @@ Test(figures, a_value_that_can_not_be_is_unknown)
                  "dpumesh_requests_total{protocol=\"a\"} 1\n"
                  "dpumesh_requests_total{protocol=\"b\"} %s\n"
                  "dpumesh_requests_total{protocol=\"c\"} 1\n"
-                 "dpumesh_dpu_busy_seconds_total{unit=\"a\"} %s\n"
-                 "dpumesh_dpu_busy_seconds_total{unit=\"b\"} 2\n"
+                 "dpumesh_dpu_busy_seconds_total{unit=\"arm\"} %s\n"
+                 "dpumesh_dpu_busy_seconds_total{unit=\"dma\"} 2\n"
                  "dpumesh_requests_in_flight %s\n"
                  "process_cpu_seconds_total 3\n",
                  values[i], values[i], values[i]);
         struct agent_figures f = read_text(text);
-        cr_assert(isnan(f.requests_total) && isnan(f.dpu_busy_seconds) && isnan(f.dpu_units) &&
-                      isnan(f.in_flight),
+        cr_assert(isnan(f.requests_total) && isnan(f.dpu_busy_seconds[AGENT_UNIT_ARM]) &&
+                      f.dpu_busy_seconds[AGENT_UNIT_DMA] == 2 && isnan(f.in_flight),
                   "%s", values[i]);
         cr_assert_eq(f.cpu_seconds, 3, "what is right stays");
     }

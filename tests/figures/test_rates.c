@@ -85,30 +85,43 @@ Test(rates, what_is_unknown_or_fell_is_unknown_by_itself)
     cr_assert_eq(agent_histogram_count(&r.latency), 0);
     cr_assert(isnan(agent_quantile(&r.latency, 0.5)));
     other = before;
-    other.host_cpu_seconds = other.dpu_busy_seconds = 10;
+    other.host_cpu_seconds = other.dpu_busy_seconds[AGENT_UNIT_IO] = 10;
     agent_rates(&other, &after, NS_PER_S, &r);
     cr_assert(isnan(r.host_cores) && isnan(r.dpu_cores) && isnan(r.dpu_utilization));
     cr_assert_gt(r.requests_per_s, 0);
 }
 
-Test(rates, a_dpu_is_as_busy_as_its_units)
+/* As busy as the busiest of its units, each a part of its servers. */
+Test(rates, a_dpu_is_as_busy_as_its_busiest_unit)
 {
-    struct agent_figures before, after;
-    struct agent_rates r;
-
-    page_load("before", &before);
-    page_load("after", &after);
-    before.dpu_units = after.dpu_units = 2;
-    before.dpu_busy_seconds = 1;
-    after.dpu_busy_seconds = 2.5;
-    agent_rates(&before, &after, NS_PER_S, &r);
-    cr_assert(r.dpu_cores == 1.5 && r.dpu_utilization == 0.75);
-    after.dpu_busy_seconds = 3.1;
-    agent_rates(&before, &after, NS_PER_S, &r);
-    cr_assert_eq(r.dpu_utilization, 1, "not busier than all the time");
-    after.dpu_units = 3;
-    agent_rates(&before, &after, NS_PER_S, &r);
-    cr_assert(isnan(r.dpu_cores) && isnan(r.dpu_utilization));
+    static const struct {
+        double io, arm, dma, arm_servers, dma_servers, ret_cores, ret_utilization;
+    } rows[] = {
+        {0.5, 2, 0.4, 8, 4, 2, 0.5},         {0.1, 6, 0.4, 8, 4, 6, 0.75},
+        {0.1, 2, 3.2, 8, 4, 2, 0.8},         {0.1, 9, 3.2, 8, 4, 9, 1},
+        {0.5, 0, 0, 0, 0, 0.5, 0.5},         {0.5, NAN, NAN, NAN, NAN, 0.5, 0.5},
+        {NAN, NAN, NAN, NAN, NAN, NAN, NAN}, {0.5, 2, NAN, 8, NAN, 2, 0.5},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct agent_figures before, after;
+        struct agent_rates r;
+        page_load("before", &before);
+        page_load("after", &after);
+        double *was = before.dpu_busy_seconds, *is = after.dpu_busy_seconds;
+        was[AGENT_UNIT_IO] = was[AGENT_UNIT_ARM] = was[AGENT_UNIT_DMA] = 0;
+        is[AGENT_UNIT_IO] = 2 * rows[i].io;
+        is[AGENT_UNIT_ARM] = 2 * rows[i].arm;
+        is[AGENT_UNIT_DMA] = 2 * rows[i].dma;
+        after.dpu_servers[AGENT_UNIT_ARM] = rows[i].arm_servers;
+        after.dpu_servers[AGENT_UNIT_DMA] = rows[i].dma_servers;
+        agent_rates(&before, &after, 2 * NS_PER_S, &r);
+        cr_expect(isnan(rows[i].ret_cores) ? isnan(r.dpu_cores) : r.dpu_cores == rows[i].ret_cores,
+                  "row %zu: %g cores", i, r.dpu_cores);
+        cr_expect(isnan(rows[i].ret_utilization)
+                      ? isnan(r.dpu_utilization)
+                      : fabs(r.dpu_utilization - rows[i].ret_utilization) < 1e-12,
+                  "row %zu: %g busy", i, r.dpu_utilization);
+    }
 }
 
 Test(rates, histograms_that_do_not_go_together_are_unknown)

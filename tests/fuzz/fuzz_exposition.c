@@ -124,8 +124,10 @@ static int read_figures(const char *text, size_t length, struct agent_figures *r
     check_possible(ret->cpu_seconds);
     check_possible(ret->start_seconds);
     check_possible(ret->host_cpu_seconds);
-    check_possible(ret->dpu_busy_seconds);
-    REQUIRE(isnan(ret->dpu_busy_seconds) == isnan(ret->dpu_units) && !(ret->dpu_units < 1));
+    for (unsigned i = 0; i < AGENT_UNITS; i++) {
+        check_possible(ret->dpu_busy_seconds[i]);
+        check_possible(ret->dpu_servers[i]);
+    }
     REQUIRE(!(ret->queue_capacity <= 0) && !(ret->queue_depth > ret->queue_capacity));
     check_histogram(&ret->latency);
     return 0;

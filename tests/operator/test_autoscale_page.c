@@ -14,8 +14,7 @@ static struct agent_figures page(double requests, double cpu_seconds, double sta
     figures.requests_total = requests;
     figures.rejected_total = 0;
     figures.cpu_seconds = cpu_seconds;
-    figures.dpu_busy_seconds = cpu_seconds / 2;
-    figures.dpu_units = 1;
+    figures.dpu_busy_seconds[AGENT_UNIT_IO] = cpu_seconds / 2;
     figures.start_seconds = start_seconds;
     figures.in_flight = 7;
     figures.queue_depth = 256;

@@ -21,8 +21,7 @@ static struct top_agent *add(struct top_service *service, const char *key, doubl
     f->queue_depth = 1;
     f->queue_capacity = 1024;
     f->host_cpu_seconds = 0.5 * t;
-    f->dpu_busy_seconds = 0.25 * t;
-    f->dpu_units = 1;
+    f->dpu_busy_seconds[AGENT_UNIT_IO] = 0.25 * t;
     f->start_seconds = 7;
     f->latency = (struct agent_histogram){
         .bound_count = 3, .bounds = {1, 10, INFINITY}, .counts = {0, 100 * t, 100 * t}, .sum = 1};
