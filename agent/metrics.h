@@ -46,9 +46,9 @@ struct agent_metrics {
     struct metric *ingress_bytes; /* written into registered memory */
     struct metric *calls, *calls_failed, *calls_unknown;
     struct metric *latency_asked, *latency_delivered;
-    struct metric *jobs, *digits;                       /* of pi: computations, and digits in them */
-    struct metric *work[WORK_KINDS][WORK_RESULTS];      /* late: plugins alone */
-    struct metric *modelled[MODELLED_STATIONS];         /* seconds of the host's CPU */
+    struct metric *jobs, *digits;                  /* of pi: computations, and digits in them */
+    struct metric *work[WORK_KINDS][WORK_RESULTS]; /* late: plugins alone */
+    struct metric *modelled[MODELLED_STATIONS];    /* seconds of the host's CPU */
     struct metric *delay_asked[2], *delay_delivered[2]; /* by enum pod_direction */
     struct metric *crossing_full[2];                    /* likewise: no room for a message */
     struct metric *late;
