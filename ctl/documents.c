@@ -13,7 +13,8 @@ struct documents_options {
 
 const struct option_entry documents_entries[3] = {
     {'f', "file", OPTION_TO_LIST(struct documents_options, files), .argument = "FILE",
-     .help = "A file of DpuServices, YAML or JSON; \"-\" reads standard input."},
+     .help = "A file of DpuServices, YAML or JSON, or a folder of such files; \"-\" reads "
+             "standard input."},
     DOCUMENTS_OVERRIDE_ENTRIES(struct documents_options),
 };
 

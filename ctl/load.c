@@ -1,13 +1,9 @@
 #include "ctl/load.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,11 +11,9 @@
 #include "ctl/load_arguments.h"
 #include "ctl/load_plan.h"
 #include "ctl/load_report.h"
-#include "ctl/load_worker.h"
+#include "ctl/load_team.h"
 
 enum { EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 128 + SIGINT };
-
-enum { PROGRESS_MS = 500 };
 
 static const char *const arrival_names[] = {
     [LOAD_ARRIVALS_PACED] = "paced", [LOAD_ARRIVALS_POISSON] = "poisson", NULL};
@@ -140,105 +134,6 @@ const struct option_command load_command = {
     .run = load_run,
 };
 
-/* The workers of one test, and what the main thread waits for. */
-struct team {
-    const struct load_plan *plan;
-    struct load_worker **workers;
-    unsigned count;
-    struct load_observer observer;
-    int signals; /* signalfd of SIGINT and SIGTERM */
-    sigset_t old_signals;
-    bool progress;
-};
-
-static int team_make(struct team *team, const struct load_plan *plan, struct error **err)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    team->plan = plan;
-    team->count = plan->threads;
-    team->workers = xcalloc(team->count, sizeof(struct load_worker *));
-    sigprocmask(SIG_BLOCK, &set, &team->old_signals);
-    team->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    team->observer.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (team->signals < 0 || team->observer.done_fd < 0)
-        return error_make(err, errno, "can't make descriptors: %s", strerror(errno));
-    for (unsigned i = 0; i < team->count; i++)
-        team->workers[i] = load_worker_new(plan, i, &team->observer);
-    for (unsigned i = 0; i < team->count; i++) {
-        int r = load_worker_start(team->workers[i], err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static void team_stop(struct team *team)
-{
-    for (unsigned i = 0; i < team->count; i++)
-        if (team->workers[i])
-            load_worker_stop(team->workers[i]);
-}
-
-static void team_free(struct team *team)
-{
-    team_stop(team);
-    for (unsigned i = 0; i < team->count; i++) {
-        if (team->workers[i])
-            load_worker_join(team->workers[i]);
-        load_worker_free(team->workers[i]);
-    }
-    free(team->workers);
-    if (team->observer.done_fd >= 0)
-        close(team->observer.done_fd);
-    if (team->signals >= 0)
-        close(team->signals);
-    sigprocmask(SIG_SETMASK, &team->old_signals, NULL);
-}
-
-static void show_progress(const struct team *team, uint64_t start_ns, uint64_t *last_ns,
-                          uint64_t *last_answered)
-{
-    uint64_t answered = 0, failed = 0, now = clock_monotonic_ns();
-    for (unsigned i = 0; i < team->count; i++) {
-        answered += load_stats_peek(&team->workers[i]->stats->answered);
-        failed += load_stats_peek(&team->workers[i]->stats->failed);
-    }
-    load_report_progress(stderr, answered, failed, (double)(now - start_ns) / 1e9,
-                         (double)(answered - *last_answered) * 1e9 / (double)(now - *last_ns));
-    *last_ns = now;
-    *last_answered = answered;
-}
-
-/* Waits for the workers; the first signal stops them, the second one ends the program. */
-static void team_wait(struct team *team)
-{
-    uint64_t start = clock_monotonic_ns(), last = start, answered = 0, ended = 0, more;
-    struct pollfd fds[2] = {{.fd = team->observer.done_fd, .events = POLLIN},
-                            {.fd = team->signals, .events = POLLIN}};
-    struct signalfd_siginfo signal;
-    bool stopped = false;
-    while (ended < team->count) {
-        int n = poll(fds, 2, team->progress ? PROGRESS_MS : -1);
-        if (n == 0)
-            show_progress(team, start, &last, &answered);
-        if (fds[0].revents && read(fds[0].fd, &more, sizeof(more)) == sizeof(more))
-            ended += more;
-        if (fds[1].revents && read(fds[1].fd, &signal, sizeof(signal)) == sizeof(signal)) {
-            if (stopped)
-                _exit(128 + (int)signal.ssi_signo);
-            stopped = true;
-            team_stop(team);
-        }
-    }
-    if (team->progress)
-        load_report_progress_end(stderr);
-    for (unsigned i = 0; i < team->count; i++)
-        load_worker_join(team->workers[i]);
-}
-
 static int report(const struct load_options *options, const struct load_plan *plan,
                   const struct load_stats *stats)
 {
@@ -262,24 +157,15 @@ static int run_test(const struct load_options *options, const struct load_plan *
                     struct error **err)
 {
     const bool lines = !options->json && !options->quiet;
-    __attribute__((cleanup(team_free))) struct team team = {
-        .signals = -1,
-        .progress = lines && isatty(STDERR_FILENO),
-        .observer = {.done_fd = -1,
-                     .first = lines ? load_report_first : NULL,
-                     .context = stdout,
-                     .clients = LOAD_REPORT_CLIENTS},
-    };
+    struct load_team_options team = {.progress = lines && isatty(STDERR_FILENO),
+                                     .observer = {.first = lines ? load_report_first : NULL,
+                                                  .context = stdout,
+                                                  .clients = LOAD_REPORT_CLIENTS}};
+    cleanup_load_stats struct load_stats *total = load_stats_new();
     if (lines)
         load_report_header(stdout, plan);
-    int r = team_make(&team, plan, err);
-    if (r < 0)
-        return r;
-    team_wait(&team);
-    cleanup_load_stats struct load_stats *total = load_stats_new();
-    for (unsigned i = 0; i < team.count; i++)
-        load_stats_merge(total, team.workers[i]->stats);
-    return report(options, plan, total);
+    int r = load_team_run(plan, &team, total, err);
+    return r < 0 ? r : report(options, plan, total);
 }
 
 static void free_options(struct load_options *options)

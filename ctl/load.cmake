@@ -11,4 +11,5 @@ set(DPUMESH_LOAD_SOURCES
     load_report.c
     load_stats.c
     load_target.c
+    load_team.c
     load_worker.c)

@@ -6,6 +6,7 @@
  *     load_target   where to                   load_answer  reading the answers
  *     load_worker   a thread's event loop      load_report  what is shown
  *     load_arrival  an open loop's schedule    load_stats   what is counted
+ *     load_team     a test's workers
  */
 #ifndef DPUMESH_CTL_LOAD_H
 #define DPUMESH_CTL_LOAD_H

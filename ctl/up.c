@@ -33,7 +33,8 @@ struct up {
 
 static const struct option_entry entries[] = {
     {'f', "file", OPTION_TO_LIST(struct up, files), .argument = "FILE",
-     .help = "A file of DpuServices, YAML or JSON; \"-\" reads standard input."},
+     .help = "A file of DpuServices, YAML or JSON, or a folder of such files; \"-\" reads "
+             "standard input."},
     {'r', "replicas", OPTION_TO_LIST(struct up, replicas), .argument = "SERVICE=N",
      .help = "Run N replicas of a service, whatever the file says. Also as a list: s0=3,s1=2."},
     DOCUMENTS_OVERRIDE_ENTRIES(struct up),

@@ -13,7 +13,8 @@ struct validate {
 
 static const struct option_entry entries[] = {
     {'f', "file", OPTION_TO_LIST(struct validate, files), .argument = "FILE",
-     .help = "A file of DpuServices, YAML or JSON; \"-\" reads standard input."},
+     .help = "A file of DpuServices, YAML or JSON, or a folder of such files; \"-\" reads "
+             "standard input."},
     {'p', "profile", OPTION_TO_LIST(struct validate, measured.profiles), .argument = "NAME|FILE",
      .help = "A profile whose predictions are compared with --data; may be given several times."},
     {0, "data", OPTION_TO_STRING(struct validate, measured.data), .argument = "FILE.csv",

@@ -24,5 +24,6 @@ extern const struct option_command verb_calibrate;
 extern const struct option_command verb_import;
 extern const struct option_command verb_export;
 extern const struct option_command verb_generate;
+extern const struct option_command verb_compare;
 
 #endif

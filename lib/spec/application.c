@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "doc/folder.h"
 #include "spec/application_ring.h"
 
 enum {
@@ -247,7 +248,7 @@ int application_load_with(const char *const *paths, size_t path_count,
     int first = 0;
 
     for (size_t i = 0; i < path_count; i++) {
-        int ret = documents_load(paths[i], &documents, problems);
+        int ret = documents_load_path(paths[i], &documents, problems);
         first = first ? first : ret;
     }
     if (documents.count > 0 || problems->count == before) {

@@ -33,8 +33,9 @@ struct application {
     }
 
 /*
- * Reads files ("-": standard input) and checks them together. 0; or -EINVAL (for an unreadable file
- * its errno), all problems, and an empty application. No DpuService at all is a problem too.
+ * Reads files (doc/folder.h: "-", and folders too) and checks them together. 0; or -EINVAL (for an
+ * unreadable file its errno), all problems, and an empty application. No DpuService at all is a
+ * problem too.
  */
 int application_load(const char *const *paths, size_t path_count, struct application *application,
                      struct problems *problems);
