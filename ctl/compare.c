@@ -12,6 +12,7 @@
 #include "ctl/local/supervisor.h"
 #include "ctl/terminal.h"
 #include "ctl/verb.h"
+#include "spec/application.h"
 
 enum { PAGE_BYTES_MAX = 1 << 20, REQUEST_BYTES_MAX = 1 << 20 };
 
@@ -96,6 +97,29 @@ static int check(const struct compare_options *options, struct error **err)
     return 0;
 }
 
+/* Whether all three could be started, before any is: what up would say of the files and the
+ * profiles. 0, or the exit status after saying it. */
+static int check_files(const struct compare_options *options)
+{
+    const struct datapath_override tried[] = {
+        {.mode_given = true, .mode = DATAPATH_DIRECT},
+        {.mode_given = true, .mode = DATAPATH_SIDECAR, .profile = options->profile_sidecar},
+        {.mode_given = true, .mode = DATAPATH_DPU, .profile = options->profile_dpu}};
+    for (size_t i = 0; i < sizeof tried / sizeof tried[0]; i++) {
+        cleanup_application struct application application = APPLICATION_INIT;
+        cleanup_problems struct problems problems = PROBLEMS_INIT;
+        if (application_load_with(options->files.items, options->files.count, &tried[i],
+                                  &application, &problems) < 0) {
+            problems_print(&problems, stderr, "dpumesh: ");
+            return STATUS_USAGE;
+        }
+        if (options->service && !application_find(&application, options->service))
+            return complain(STATUS_USAGE, "--service %s: no such service in the files",
+                            options->service);
+    }
+    return STATUS_OK;
+}
+
 static json_t *what_was_asked(const struct compare_options *options)
 {
     json_t *files = json_array();
@@ -174,10 +198,13 @@ static bool all_answered(const json_t *runs)
 
 static int compare(const struct compare_options *options)
 {
+    int status = check_files(options);
+    if (status != STATUS_OK)
+        return status;
     json_auto_t *comparison = what_was_asked(options);
     json_t *runs = json_array();
     json_object_set_new(comparison, "runs", runs);
-    int status = run_all(options, runs);
+    status = run_all(options, runs);
     if (status != STATUS_OK)
         return status;
     json_object_set_new(comparison, "saving", compare_saving(runs));

@@ -111,8 +111,7 @@ int compare_app_start(const struct compare_app_options *options, struct compare_
     return code > 0 ? code : STATUS_FAILED;
 }
 
-const json_t *compare_app_service(const struct compare_app *app, const char *name,
-                                  struct error **err)
+const json_t *compare_app_service(const struct compare_app *app, const char *name)
 {
     const json_t *services = json_object_get(app->state, "services"), *service;
     size_t i;
@@ -123,7 +122,6 @@ const json_t *compare_app_service(const struct compare_app *app, const char *nam
         if (!name || (its && strcmp(its, name) == 0))
             return service;
     }
-    error_make(err, ENOENT, "--service %s: no such service in the files", name ? name : "");
     return NULL;
 }
 

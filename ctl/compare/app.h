@@ -43,9 +43,8 @@ int compare_app_start(const struct compare_app_options *options, struct compare_
                       struct error **err);
 
 /* The service of this name, or the first one (name NULL), as `dpumesh ps --json` has it; borrowed.
- * NULL and a sentence when there is none. */
-const json_t *compare_app_service(const struct compare_app *app, const char *name,
-                                  struct error **err);
+ * NULL: there is none. */
+const json_t *compare_app_service(const struct compare_app *app, const char *name);
 
 /*
  * Reads a page of each replica: visit gets the text of each. query: "/metrics" and what follows.

@@ -199,9 +199,7 @@ int compare_run(const struct compare_options *options, const char *mode, json_t 
     int ret = compare_app_start(&start, &app, err);
     if (ret != 0)
         return ret;
-    const json_t *service = compare_app_service(&app, options->service, err);
-    if (!service)
-        return -ENOENT;
+    const json_t *service = compare_app_service(&app, options->service);
     const char *bridge = json_string_value(json_array_get(json_object_get(service, "bridge"), 0));
     cleanup_free char *target = xasprintf("tcp://%s", bridge ? bridge : "");
     ret = warm_up(options, target, err);

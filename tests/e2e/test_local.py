@@ -30,11 +30,11 @@ def test_up_prints_a_table_and_drains_on_interrupt(local):
     )
     process = local.up(path)
     base = local.address.rsplit(".", 1)[0]
-    assert process.table[0].split() == ["SERVICE", "REPLICAS", "READY", "BRIDGE", "HTTP"]
+    assert process.table[0].split() == ["SERVICE", "MODE", "REPLICAS", "READY", "BRIDGE", "HTTP"]
     assert process.table[1].split() == [
-        "s0", "2", "2/2", f"{base}.1:5005", f"http://{base}.1:8080/api/v1",
+        "s0", "dpu", "2", "2/2", f"{base}.1:5005", f"http://{base}.1:8080/api/v1",
     ]
-    assert process.table[2].split()[0:4] == ["s1", "1", "1/1", f"{base}.2:5005"]
+    assert process.table[2].split()[0:5] == ["s1", "dpu", "1", "1/1", f"{base}.2:5005"]
     assert "\033" not in "".join(process.table)
 
     (application,) = local.applications()
