@@ -73,7 +73,7 @@ json_t *compare_row_labels(const struct compare_row *row, const json_t *runs)
 const char *compare_number(double value, char text[COMPARE_NUMBER_MAX])
 {
     double size = fabs(value);
-    int digits = size >= 1000 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 3 : 5;
+    int digits = size >= 1000 || value == rint(value) ? 0 : size >= 10 ? 1 : size >= 0.1 ? 3 : 5;
 
     snprintf(text, COMPARE_NUMBER_MAX, "%.*f", size < 5e-6 ? 0 : digits, size < 5e-6 ? 0 : value);
     return text;

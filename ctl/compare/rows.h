@@ -28,7 +28,8 @@ enum { COMPARE_NUMBER_MAX = 32 };
 const char *compare_row_text(const struct compare_row *row, const json_t *run, const char *label,
                              char text[COMPARE_NUMBER_MAX]);
 
-/* A number with the digits that mean something: 12345, 123.4, 0.123, 0.0012, 0. Returns text. */
+/* A number with the digits that mean something: 12345, 123.4, 0.123, 0.00120; 3 when it is
+ * whole. Returns text. */
 const char *compare_number(double value, char text[COMPARE_NUMBER_MAX]);
 
 #endif
