@@ -89,13 +89,15 @@ static void set_work(const struct dpuservice *service, struct mesh_service *ret,
         ret->jobs = internal->cpu_run ? internal->cpu_threads : 0;
         ret->trials = internal->cpu_trials;
         ret->sleep_ns = internal->sleep_run ? (double)internal->sleep_ns : 0;
-        return;
+        if (!internal->memory_run && !internal->disk_run)
+            return;
+        break;
     case INTERNAL_PLUGIN:
         break;
     }
     place_problem(&at, problems,
-                  "what this function costs is not known to predict; give loader or "
-                  "computePi");
+                  "what it costs is not known to predict; give computePi, colosseum, or a loader "
+                  "with cpuStress and sleepStress alone");
 }
 
 /* Whether the service's calls are made, or stand for a delay. */

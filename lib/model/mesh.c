@@ -26,18 +26,18 @@ static void schedule(struct mesh_run *run, uint32_t index)
         calendar_add(&run->calendar, next_ns, MESH_POD, index, replica->stamp);
 }
 
-void mesh_cross(struct mesh_run *run, uint32_t index, enum pod_direction direction,
+void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direction,
                 uint32_t message, double bytes)
 {
-    struct mesh_replica *replica = &run->replicas[index];
+    struct mesh_replica *at = &run->replicas[replica];
 
-    if (!run->mesh->services[replica->service].profile) {
+    if (!run->mesh->services[at->service].profile) {
         /* By the calendar also when it takes no time: else calls would nest without end. */
         calendar_add(&run->calendar, run->now_ns, MESH_CROSSED, message, direction);
         return;
     }
-    pod_begin(&replica->pod, direction, message, run->now_ns, fmax(bytes, bytes_min));
-    schedule(run, index);
+    pod_begin(&at->pod, direction, message, run->now_ns, fmax(bytes, bytes_min));
+    schedule(run, replica);
 }
 
 static void advance_pod(struct mesh_run *run, const struct calendar_event *event)

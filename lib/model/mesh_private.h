@@ -91,10 +91,10 @@ void mesh_visit_begin(struct mesh_run *run, uint32_t replica, uint32_t call, boo
 /* The message, a visit's or a call's, has crossed its replica's path. */
 void mesh_crossed(struct mesh_run *run, uint32_t message, enum pod_direction direction);
 
-/* The events of mesh_request.c. */
-void mesh_worked(struct mesh_run *run, uint32_t visit);
-void mesh_answered(struct mesh_run *run, uint32_t call);
-void mesh_timed_out(struct mesh_run *run, uint32_t call, uint32_t stamp);
+/* The events of mesh_request.c; index: of the visit, of the call. */
+void mesh_worked(struct mesh_run *run, uint32_t index);
+void mesh_answered(struct mesh_run *run, uint32_t index);
+void mesh_timed_out(struct mesh_run *run, uint32_t index, uint32_t stamp);
 
 /* Sends the message across its replica's path, from now_ns on. */
 void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direction,

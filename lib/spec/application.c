@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "doc/folder.h"
 #include "spec/application_ring.h"
+#include "spec/samples.h"
 
 enum {
     KNOWN_BYTES_MAX = 200, /* of the list of known services in a sentence */
@@ -251,9 +252,13 @@ int application_load_with(const char *const *paths, size_t path_count,
         int ret = documents_load_path(paths[i], &documents, problems);
         first = first ? first : ret;
     }
+    bool complete = problems->count == before;
+    for (size_t i = 0; i < documents.count; i++)
+        if (samples_expand(&documents.items[i], problems) < 0 && first == 0)
+            first = -EINVAL;
     if (documents.count > 0 || problems->count == before) {
-        int ret = parse(&documents, path_count ? paths[0] : "no file", problems->count == before,
-                        override, application, problems);
+        int ret = parse(&documents, path_count ? paths[0] : "no file", complete, override,
+                        application, problems);
         first = first ? first : ret;
     }
     if (first < 0)

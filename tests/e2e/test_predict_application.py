@@ -201,6 +201,9 @@ def test_bad_documents_and_paths_without(dpumesh, application):
     path = application(s0={"replicas": 0, "workload": {"externalServices": ONE_CALL}}, s1={})
     (line,) = dpumesh("predict", "-f", path, "--rate", "1", status=2).splitlines()
     assert line.endswith("s0: spec.replicas: nobody answers with 0 replicas; give 1 or more")
+    path = application(s0={"workload": {"internalService": {"loader": {"memoryStress": {"run": True}}}}})
+    (line,) = dpumesh("predict", "-f", path, "--rate", "1", status=2).splitlines()
+    assert "s0: spec.workload.internalService: what it costs is not known to predict; give" in line
     path = application(s0={"workload": {"externalServices": ONE_CALL}})
     (line,) = dpumesh("predict", "-f", path, "--rate", "1", status=2).splitlines()
     assert 'no service "s1" in these files' in line

@@ -1,7 +1,6 @@
 /* Applications in virtual time against what is known without simulating. */
 #include <criterion/criterion.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "model/mesh.h"
@@ -329,7 +328,11 @@ Test(mesh, the_same_seed_gives_the_same)
     second = simulate(services, 2, &load, NULL);
     load.seed = 2;
     other = simulate(services, 2, &load, NULL);
-    cr_expect_eq(memcmp(&first, &second, sizeof first), 0);
+    cr_expect_eq(first.mean_us, second.mean_us);
+    cr_expect_eq(first.p999_us, second.p999_us);
+    cr_expect_eq(first.achieved_per_s, second.achieved_per_s);
+    cr_expect_eq(first.requests, second.requests);
+    cr_expect_eq(first.events, second.events);
     cr_expect_neq(first.mean_us, other.mean_us);
     cr_expect_float_eq(first.mean_us, other.mean_us, 0.1 * first.mean_us);
     load.seed = 1;
