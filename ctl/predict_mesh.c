@@ -1,6 +1,7 @@
 #include "ctl/predict_mesh.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,12 +181,13 @@ static void check(const struct application *application, const struct predict_me
         if (plan->services[i].replicas == 0)
             place_problem(&at, problems, "nobody answers with 0 replicas; give 1 or more");
     }
+    if (isfinite(mesh_crossings(&plan->mesh, plan->entry)))
+        return;
     size_t length = mesh_find_ring(&plan->mesh, plan->entry, ring);
     for (size_t i = 0; i < length; i++)
         buffer_printf(&names, "%s, which calls ", application->services[ring[i]]->name);
-    if (length > 0)
-        problem_add(problems, "calls that are made go round without end: %s%s",
-                    buffer_terminate(&names), application->services[ring[0]]->name);
+    problem_add(problems, "calls that are made go round without end: %s%s",
+                buffer_terminate(&names), application->services[ring[0]]->name);
 }
 
 /* The delay that a network has without any proxy. */

@@ -101,12 +101,15 @@ void mesh_simulate(const struct mesh *mesh, const struct mesh_load *load,
                    struct mesh_result *ret_result, struct mesh_service_result *ret_services);
 
 /*
- * Looks for forwarded calls that go round, from the entry on: a request would never end. The number
- * of services in the ring, whose indices are put into ret_ring (room for mesh->count); 0: none.
+ * How many times a request to the entry crosses a data path, in the mean; infinity when forwarded
+ * calls go round so often that there is no mean, and a request would never end.
+ */
+double mesh_crossings(const struct mesh *mesh, unsigned entry);
+
+/*
+ * Looks for forwarded calls that go round, from the entry on. The number of services in the first
+ * ring that is found, whose indices are put into ret_ring (room for mesh->count); 0: none.
  */
 size_t mesh_find_ring(const struct mesh *mesh, unsigned entry, unsigned *ret_ring);
-
-/* How many times a request to the entry crosses a data path, in the mean. There is no ring. */
-double mesh_crossings(const struct mesh *mesh, unsigned entry);
 
 #endif

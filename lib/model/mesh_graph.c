@@ -34,6 +34,9 @@ struct walk {
 };
 enum { NEW, ON_PATH, DONE };
 
+/* A request that crosses more often than this has no end worth waiting for. */
+enum { ROUNDS_MAX = 10000, ENDLESS = 1000000000 };
+
 static void enter(struct walk *walk, unsigned service)
 {
     walk->state[service] = ON_PATH;
@@ -41,30 +44,19 @@ static void enter(struct walk *walk, unsigned service)
     walk->next[walk->depth++] = 0;
 }
 
-/* Goes on to the next service that is left, or meets one on the path, whose index it returns; -1:
- * all is seen. Services whose callees are all done are appended to order. */
-static long go(const struct mesh *mesh, struct walk *walk, unsigned *order, size_t *ordered)
+/* The services on the path from this one on: a ring. */
+static size_t take_ring(const struct walk *walk, unsigned from, unsigned *ring)
 {
-    while (walk->depth > 0) {
-        unsigned at = walk->path[walk->depth - 1];
-        const struct mesh_call *call = forwarded(&mesh->services[at], &walk->next[walk->depth - 1]);
-        if (!call) {
-            walk->state[at] = DONE;
-            order[(*ordered)++] = at;
-            walk->depth--;
-            continue;
-        }
-        walk->next[walk->depth - 1]++;
-        if (walk->state[call->callee] == ON_PATH)
-            return (long)call->callee;
-        if (walk->state[call->callee] == NEW)
-            enter(walk, call->callee);
-    }
-    return -1;
+    size_t length = 0;
+
+    for (size_t i = 0; i < walk->depth; i++)
+        if (length > 0 || walk->path[i] == from)
+            ring[length++] = walk->path[i];
+    return length;
 }
 
-/* Walks from the entry on. Services come into order when all their callees have. The same results
- * as mesh_find_ring(). */
+/* Walks all that requests to the entry come to. order: a service when all its callees were seen, so
+ * that without rings they stand before it. The same results as mesh_find_ring(). */
 static size_t walk_all(const struct mesh *mesh, unsigned entry, unsigned *order, size_t *ordered,
                        unsigned *ring)
 {
@@ -75,10 +67,21 @@ static size_t walk_all(const struct mesh *mesh, unsigned entry, unsigned *order,
     size_t length = 0;
 
     enter(&walk, entry);
-    long met = go(mesh, &walk, order, ordered);
-    for (size_t i = 0; met >= 0 && i < walk.depth; i++)
-        if (length > 0 || path[i] == (unsigned)met)
-            ring[length++] = path[i];
+    while (walk.depth > 0) {
+        unsigned at = path[walk.depth - 1];
+        const struct mesh_call *call = forwarded(&mesh->services[at], &next[walk.depth - 1]);
+        if (!call) {
+            state[at] = DONE;
+            order[(*ordered)++] = at;
+            walk.depth--;
+            continue;
+        }
+        next[walk.depth - 1]++;
+        if (state[call->callee] == ON_PATH && length == 0)
+            length = take_ring(&walk, call->callee, ring);
+        else if (state[call->callee] == NEW)
+            enter(&walk, call->callee);
+    }
     return length;
 }
 
@@ -90,27 +93,42 @@ size_t mesh_find_ring(const struct mesh *mesh, unsigned entry, unsigned *ret_rin
     return walk_all(mesh, entry, order, &ordered, ret_ring);
 }
 
+/* Crossings that a request to the service makes, with what its callees' are taken to make. */
+static double crossings_of(const struct mesh_service *service, const double *crossings)
+{
+    double sum = 2;
+
+    for (unsigned g = 0; g < service->group_count; g++) {
+        const struct mesh_group *group = &service->groups[g];
+        double taken = (double)group->take / group->call_count;
+        for (unsigned c = 0; c < group->call_count; c++) {
+            const struct mesh_call *call = &group->calls[c];
+            sum += taken * call->probability * (2 + (call->forward ? crossings[call->callee] : 0));
+        }
+    }
+    return sum;
+}
+
 double mesh_crossings(const struct mesh *mesh, unsigned entry)
 {
     cleanup_free unsigned *order = xcalloc(mesh->count, sizeof *order);
     cleanup_free unsigned *ring = xcalloc(mesh->count, sizeof *ring);
     cleanup_free double *crossings = xcalloc(mesh->count, sizeof *crossings);
     size_t ordered = 0;
+    bool rings = walk_all(mesh, entry, order, &ordered, ring) > 0;
 
-    walk_all(mesh, entry, order, &ordered, ring);
-    for (size_t i = 0; i < ordered; i++) {
-        const struct mesh_service *service = &mesh->services[order[i]];
-        double sum = 2;
-        for (unsigned g = 0; g < service->group_count; g++) {
-            const struct mesh_group *group = &service->groups[g];
-            double taken = (double)group->take / group->call_count;
-            for (unsigned c = 0; c < group->call_count; c++) {
-                const struct mesh_call *call = &group->calls[c];
-                sum +=
-                    taken * call->probability * (2 + (call->forward ? crossings[call->callee] : 0));
-            }
+    /* Once is enough where nothing goes round. Else the sums grow towards their limit, if any. */
+    for (unsigned round = 0; round < (rings ? ROUNDS_MAX : 1U); round++) {
+        double grown = 0;
+        for (size_t i = 0; i < ordered; i++) {
+            double now = crossings_of(&mesh->services[order[i]], crossings);
+            grown = fmax(grown, (now - crossings[order[i]]) / now);
+            crossings[order[i]] = now;
         }
-        crossings[order[i]] = sum;
+        if (!rings || grown < 1e-12)
+            return crossings[entry];
+        if (crossings[entry] > ENDLESS)
+            break;
     }
-    return crossings[entry];
+    return INFINITY;
 }

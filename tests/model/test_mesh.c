@@ -360,6 +360,7 @@ Test(mesh, rings_are_found)
     /* 3 -> 1 closes it, for who comes from 0. */
     services[3].group_count = 1;
     services[3].groups = &groups[1];
+    cr_expect_eq(mesh_crossings(&mesh, 0), INFINITY);
     cr_assert_eq(mesh_find_ring(&mesh, 0, ring), 3);
     cr_expect(ring[0] == 1 && ring[1] == 2 && ring[2] == 3);
     /* Not when the call is never made, or is simulated. */
@@ -367,6 +368,28 @@ Test(mesh, rings_are_found)
     cr_expect_eq(mesh_find_ring(&mesh, 0, ring), 0);
     services[3].groups = &groups[5];
     cr_expect_eq(mesh_find_ring(&mesh, 0, ring), 0);
+}
+
+/* Calls that dice decide may go round: with x crossings of a request to s0, x = 2 + (2 + 2 + 2 + x)
+ * / 2. */
+Test(mesh, rings_may_end)
+{
+    static const struct mesh_call perhaps = {1, true, 0.5}, back = {0, true, 1};
+    static const struct mesh_group groups[] = {{1, 1, &perhaps}, {1, 1, &back}};
+    struct mesh_service services[2] = {plain, plain};
+    struct mesh mesh = {.count = 2, .services = services};
+    struct mesh_load load = load_of_100;
+    unsigned ring[2];
+
+    services[0].group_count = services[1].group_count = 1;
+    services[0].groups = &groups[0];
+    services[1].groups = &groups[1];
+    cr_expect_eq(mesh_find_ring(&mesh, 0, ring), 2);
+    cr_expect_float_eq(mesh_crossings(&mesh, 0), 10, 1e-9);
+    load.rate_per_s = 2000;
+    simulate(services, 2, &load, NULL);
+    /* Twice as often in the mean, with a standard deviation of sqrt(2) a request. */
+    cr_expect_float_eq(of_service[0].requests_per_s / 2000, 2, 5 * sqrt(2.0 / 20000));
 }
 
 Test(mesh, cost_of_digits)
