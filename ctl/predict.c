@@ -160,13 +160,13 @@ static int run(const struct option_command *command, int argc, char **argv)
     int r = options_parse(command, argc, argv, &predict, &options, &err);
     cleanup_option_list struct option_list files = predict.files;
     if (r == 0)
-        r = predict.files.count > 0 ? check_application(&predict, &err)
-                                    : check_path(&predict, &options, &err);
+        r = files.count > 0 ? check_application(&predict, &err)
+                            : check_path(&predict, &options, &err);
     if (r == 0)
         r = plan(&predict, frames, rates, &err);
     if (r != 0)
         return options_exit(command, r, err);
-    if (predict.files.count == 0)
+    if (files.count == 0)
         return predict_path(&predict, frames, rates);
     bool sized = options_given(&options, "frame");
     return predict_application(&predict, rates, sized ? frames->value[0] : request_bytes);
