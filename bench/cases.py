@@ -395,6 +395,48 @@ def scrape(bench):
     return [row("an agent's page: CPU", ours_us, control_us, f"{ratio:.2f}", "<= 2.00", ratio <= 2, note, disturbed)]
 
 
+def work_once(bench, command, *arguments):
+    run = subprocess.run(
+        ["taskset", "-c", str(bench.core), *map(str, command), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    if run.returncode:
+        raise Unmeasured(f"{command[-1]}: {run.stderr.strip()}")
+    return json.loads(run.stdout)
+
+
+def work(bench):
+    """the internal work of muBench's vocabulary against the same in Python, by bench/work and bench/work.py"""
+    ours_command = [bench.program("bench", "work")]
+    control_command = ["/usr/bin/python3", pathlib.Path(__file__).with_name("work.py")]
+    # What is done, how often by ours and by the control in a run.
+    shapes = [
+        ("50 digits of pi", ["pi", 50], 20000, 1000),
+        ("100 digits of pi", ["pi", 100], 5000, 500),
+        ("1000 digits of pi", ["pi", 1000], 100, 5),
+        ("memoryStress, its defaults", ["memory", 10000, 1000], 200, 100),
+        ("memoryStress, 1,000,000 operations", ["memory", 1000, 1000000], 200, 3),
+        ("diskStress, its defaults", ["disk", bench.directory, 1000, 1024], 20, 20),
+    ]
+    rows = []
+    for what, arguments, ours_runs, control_runs in shapes:
+        ours, control = [], []
+        for _ in range(bench.pick(7, 3)):
+            ours.append(work_once(bench, ours_command, *arguments, ours_runs))
+            control.append(work_once(bench, control_command, *arguments, control_runs))
+        if len({run["check"] for run in ours + control}) != 1:
+            raise Unmeasured(f"{what}: ours and the control did not compute the same")
+        bench.raw[f"work {what}"] = {"ours": ours, "control": control}
+        ratio = median([b["cpu_us"] / a["cpu_us"] for a, b in zip(ours, control)])
+        walls = [median([run["wall_us"] for run in runs]) for runs in (ours, control)]
+        texts = (f"{median([run['cpu_us'] for run in runs]):,.1f} us" for runs in (ours, control))
+        note = f"CPU time; by the clock {walls[0]:,.1f} us and {walls[1]:,.1f} us"
+        if arguments[0] != "disk":
+            note += ", the same result"
+        rows.append(row(f"{what}: how much faster", *texts, f"{ratio:.1f}", "> 1.0", ratio > 1, note))
+    return rows
+
+
 CASES = {
     "idle": idle,
     "in-flight": in_flight,
@@ -405,4 +447,5 @@ CASES = {
     "added": added,
     "hop": hop,
     "scrape": scrape,
+    "work": work,
 }
