@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "spec/field.h"
 #include "spec/field_value.h"
 
@@ -89,7 +90,10 @@ static void put_type(const struct field *field, struct buffer *out)
         buffer_puts(out, field->pattern ? field->pattern->says : "anything");
         break;
     case FIELD_OBJECT:
-        buffer_puts(out, "object, as in a pod");
+        if (field->example)
+            buffer_printf(out, "object, such as `%s`", field->example);
+        else
+            buffer_puts(out, "object, as in a pod");
         break;
     case FIELD_OBJECTS:
         buffer_puts(out, "list of objects, as in a pod");
@@ -141,7 +145,41 @@ static const char *path_suffix(const struct field *field)
     return field->type == FIELD_RECORDS ? "[]." : field->type == FIELD_MAP ? ".NAME." : ".";
 }
 
-static int put_rows(const struct record *record, const char *prefix, struct buffer *out)
+/* Where the page has the rows of a table already. */
+struct printed {
+    const struct record *record;
+    char *path;
+    struct printed *before;
+};
+
+static const struct printed *find_printed(const struct printed *last, const struct record *record)
+{
+    while (last && last->record != record)
+        last = last->before;
+    return last;
+}
+
+/* Tables of tables are long: their rows stand once on a page. */
+static bool holds_records(const struct record *record)
+{
+    for (size_t i = 0; i < record->field_count; i++)
+        if (record->fields[i].record)
+            return true;
+    return false;
+}
+
+static void printed_free(struct printed *last)
+{
+    while (last) {
+        struct printed *before = last->before;
+        free(last->path);
+        free(last);
+        last = before;
+    }
+}
+
+static int put_rows(const struct record *record, const char *prefix, struct printed **printed,
+                    struct buffer *out)
 {
     const struct field *selector = NULL;
 
@@ -162,14 +200,23 @@ static int put_rows(const struct record *record, const char *prefix, struct buff
         buffer_puts(out, " | ");
         buffer_clear(&cell);
         field_meaning(field, selector, &cell);
+        const struct printed *there = field->record ? find_printed(*printed, field->record) : NULL;
+        if (there)
+            buffer_printf(&cell, " Fields as those of `%s`.", there->path);
         put_cell(out, buffer_terminate(&cell));
         if (buffer_puts(out, " |\n") < 0)
             return -1;
-        if (!field->record)
+        if (!field->record || there)
             continue;
+        if (holds_records(field->record)) {
+            struct printed *own = xcalloc(1, sizeof(*own));
+            *own =
+                (struct printed){field->record, xasprintf("%s%s", prefix, field->name), *printed};
+            *printed = own;
+        }
         cleanup_buffer struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
         buffer_printf(&path, "%s%s%s", prefix, field->name, path_suffix(field));
-        if (put_rows(field->record, buffer_terminate(&path), out) < 0)
+        if (put_rows(field->record, buffer_terminate(&path), printed, out) < 0)
             return -1;
     }
     return 0;
@@ -181,7 +228,10 @@ int record_reference(const struct record *record, const char *prefix, struct buf
     if (ret < 0)
         return ret;
     size_t before = out->length;
-    if (put_rows(record, prefix, out) < 0) {
+    struct printed *printed = NULL;
+    ret = put_rows(record, prefix, &printed, out);
+    printed_free(printed);
+    if (ret < 0) {
         out->length = before;
         return buffer_reserve(out, out->max);
     }

@@ -259,6 +259,7 @@ static const struct field plugin_fields[] = {
      FIELD_AT(struct internal_service, plugin_params),
      .flags = FIELD_OPTIONAL,
      .unset = "{}",
+     .example = "{least: 3}",
      .help = "What the function is told, as JSON; only it knows what is right."},
     {.name = "timeout",
      .type = FIELD_DURATION,
