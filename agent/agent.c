@@ -14,11 +14,11 @@ static const char *scratch_of(const struct agent_config *config)
     return directory && directory[0] ? directory : "/tmp";
 }
 
-int config_ref_new(struct agent_config *config, struct config_ref **ret_ref,
+int config_ref_new(struct agent_config *config, const char *path, struct config_ref **ret_ref,
                    struct problems *problems)
 {
     struct behaviors behaviors;
-    int result = behaviors_make(config, &behaviors, problems);
+    int result = behaviors_make(config, path, &behaviors, problems);
     if (result < 0) {
         agent_config_free(config);
         return result;

@@ -37,9 +37,9 @@ struct config_ref {
     uint32_t references;
 };
 
-/* Main thread. Takes over config (also on failure). 0 and a reference that belongs to the caller,
- * or -EINVAL and problems: a plugin can't be opened. */
-int config_ref_new(struct agent_config *config, struct config_ref **ret_ref,
+/* Main thread. Takes over config (also on failure); path: of its file, for problems. 0 and a
+ * reference that belongs to the caller, or -EINVAL and problems: a plugin can't be opened. */
+int config_ref_new(struct agent_config *config, const char *path, struct config_ref **ret_ref,
                    struct problems *problems);
 void config_ref_take(struct config_ref *ref);
 void config_ref_drop(struct config_ref *ref);

@@ -147,8 +147,9 @@ static void stress_done(struct app *app, struct app_request *r, const struct str
 /* Keeps its answer in registered memory until the calls are done. */
 static void plugin_done(struct app *app, struct app_request *r, const struct plugin_job *job)
 {
-    count(app, WORK_PLUGIN, job->result ? WORK_FAILED : WORK_DONE);
-    if (job->result) {
+    bool late = job->ended_ns >= job->deadline_ns;
+    count(app, WORK_PLUGIN, late ? WORK_LATE : job->result ? WORK_FAILED : WORK_DONE);
+    if (late || job->result) {
         r->reason = REJECT_INTERNAL_ERROR;
         return;
     }

@@ -8,30 +8,30 @@
 
 enum { ID_BYTES = 64 /* longer ones are nobody's */ };
 
-static void open_plugin(struct behavior *behavior, struct problems *problems)
+static void open_plugin(struct behavior *behavior, const char *path, struct problems *problems)
 {
     cleanup_error struct error *err = NULL;
     if (behavior->internal->kind != INTERNAL_PLUGIN ||
         plugin_open(behavior->internal, &behavior->plugin, &err) == 0)
         return;
     if (behavior->id)
-        problem_add(problems, "workload.alternativeBehaviors.%s.internalService.plugin: %s",
-                    behavior->id, error_message(err));
+        problem_add(problems, "%s: workload.alternativeBehaviors.%s.internalService.plugin: %s",
+                    path, behavior->id, error_message(err));
     else
-        problem_add(problems, "workload.internalService.plugin: %s", error_message(err));
+        problem_add(problems, "%s: workload.internalService.plugin: %s", path, error_message(err));
 }
 
-static void make_own(const struct agent_config *config, struct behavior *own,
+static void make_own(const struct agent_config *config, const char *path, struct behavior *own,
                      struct problems *problems)
 {
     const struct workload_settings *workload = &config->workload;
     *own =
         (struct behavior){.internal = &workload->internal,
                           .plan = plan_of_groups(config, workload->groups, workload->group_count)};
-    open_plugin(own, problems);
+    open_plugin(own, path, problems);
 }
 
-static void make_alternative(const struct agent_config *config,
+static void make_alternative(const struct agent_config *config, const char *path,
                              const struct alternative_behavior *given, const struct behavior *own,
                              struct behavior *alternative, struct problems *problems)
 {
@@ -44,20 +44,20 @@ static void make_alternative(const struct agent_config *config,
     if (given->internal_given) {
         alternative->internal = &given->internal;
         alternative->plugin = NULL;
-        open_plugin(alternative, problems);
+        open_plugin(alternative, path, problems);
     }
 }
 
-int behaviors_make(const struct agent_config *config, struct behaviors *ret,
+int behaviors_make(const struct agent_config *config, const char *path, struct behaviors *ret,
                    struct problems *problems)
 {
     const struct workload_settings *workload = &config->workload;
     size_t before = problems->count;
     struct behaviors made = {.count = 1 + workload->behavior_count};
     made.list = xcalloc(made.count, sizeof *made.list);
-    make_own(config, &made.list[0], problems);
+    make_own(config, path, &made.list[0], problems);
     for (size_t i = 1; i < made.count; i++)
-        make_alternative(config, &workload->behaviors[i - 1], &made.list[0], &made.list[i],
+        make_alternative(config, path, &workload->behaviors[i - 1], &made.list[0], &made.list[i],
                          problems);
     if (problems->count > before) {
         behaviors_free(&made);

@@ -25,9 +25,10 @@ struct behaviors {
     struct behavior *list; /* the first one is the workload's own */
 };
 
-/* Plans and opens all; main thread. 0, or -EINVAL and a problem for each plugin that can't be
- * opened. ret is owned by the caller, and borrows from config. */
-int behaviors_make(const struct agent_config *config, struct behaviors *ret,
+/* Plans and opens all; main thread. path: of the configuration, for problems. 0, or -EINVAL and a
+ * problem for each plugin that can't be opened. ret is owned by the caller, and borrows from
+ * config. */
+int behaviors_make(const struct agent_config *config, const char *path, struct behaviors *ret,
                    struct problems *problems);
 void behaviors_free(struct behaviors *behaviors);
 

@@ -77,7 +77,7 @@ static void reload(struct agent *agent, const char *path, bool quiet)
     plugin_reap();
     if (agent_config_load(path, &config, &problems) < 0 ||
         agent_config_reloadable(agent->running->config, config, &problems) < 0 ||
-        config_ref_new(STEAL_POINTER(config), &ref, &problems) < 0) {
+        config_ref_new(STEAL_POINTER(config), path, &ref, &problems) < 0) {
         refuse(agent, path, &problems);
         return;
     }

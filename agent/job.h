@@ -50,6 +50,7 @@ struct plugin_job {
     uint32_t *late;                     /* atomic: how many are abandoned and still run */
     const bool *stop;                   /* the workers' */
     int result;                         /* out: 0, or what the function said; -EILSEQ not UTF-8 */
+    uint64_t ended_ns;                  /* out: when the function returned */
     struct buffer answer;               /* out */
     struct dpumesh_call call;           /* what it is given; its texts lie behind the struct */
 };

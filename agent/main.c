@@ -209,7 +209,7 @@ int main(int argc, char **argv)
     if (!arguments.check && control_block_signals(&err) < 0)
         return failed(err, EXIT_FAILED);
     if (agent_config_load(arguments.config, &config, &problems) < 0 ||
-        config_ref_new(config, &ref, &problems) < 0)
+        config_ref_new(config, arguments.config, &ref, &problems) < 0)
         return refused(&problems);
     if (arguments.check) {
         puts(ref->text);

@@ -31,6 +31,7 @@ static void run_plugin(struct worker_job *job, const bool *stop)
     struct plugin_job *p = (struct plugin_job *)job;
     p->stop = stop;
     p->result = p->plugin->function->run(&p->call);
+    p->ended_ns = clock_monotonic_ns();
     /* What goes into a JSON string must be text. */
     if (p->result == 0 && !text_utf8_valid(p->answer.data, p->answer.length))
         p->result = -EILSEQ;

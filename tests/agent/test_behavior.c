@@ -25,7 +25,7 @@ Test(behavior, what_is_not_given_is_the_workloads_own)
              "\"internalService\":{\"loader\":{}}}}}}");
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     struct behaviors all;
-    cr_assert_eq(behaviors_make(config, &all, &problems), 0);
+    cr_assert_eq(behaviors_make(config, "a.json", &all, &problems), 0);
     cr_assert_eq(all.count, 5);
     static const struct {
         enum internal_kind kind;
@@ -52,10 +52,11 @@ Test(behavior, a_plugin_that_cant_be_opened_is_a_problem)
         "\"b\":{\"internalService\":{\"plugin\":{\"path\":\"/no.so\",\"function\":\"f\"}}}}}}");
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     struct behaviors all = {0};
-    cr_assert_lt(behaviors_make(config, &all, &problems), 0);
+    cr_assert_lt(behaviors_make(config, "a.json", &all, &problems), 0);
     cr_assert_eq(problems.count, 2);
-    cr_assert_not_null(strstr(problems.texts[1], "workload.alternativeBehaviors.b.internalService."
-                                                 "plugin: /no.so: can't be loaded"));
+    cr_assert_not_null(strstr(problems.texts[1],
+                              "a.json: workload.alternativeBehaviors.b.internalService."
+                              "plugin: /no.so: can't be loaded"));
     cr_assert_null(all.list);
 }
 
@@ -65,7 +66,7 @@ Test(behavior, is_chosen_by_the_first_bid)
         config_of(HEAD "{\"b1\":{},\"b2\":{},\"a.b_c-D\":{},\"x\":{}}}}");
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     struct behaviors all;
-    cr_assert_eq(behaviors_make(config, &all, &problems), 0);
+    cr_assert_eq(behaviors_make(config, "a.json", &all, &problems), 0);
     static const char *const cases[][2] = {
         {"", NULL},
         {"bid=b1", "b1"},

@@ -108,7 +108,7 @@ def test_refused_at_start(tmp_path, function, name, sentence, how):
     status, out, err = run_agent("--config", path, *how)
     assert status == 2 and not out
     (line,) = err.splitlines()
-    assert line.startswith("dpumesh-agent: workload.alternativeBehaviors.b.internalService.plugin: /")
+    assert line.startswith(f"dpumesh-agent: {path}: workload.alternativeBehaviors.b.internalService.plugin: /")
     assert sentence in line
 
 
