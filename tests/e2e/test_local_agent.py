@@ -153,3 +153,37 @@ def test_the_original_client_finds_three_replicas(real, bin_dir):
         ]
         served += float(line.split()[1])
     assert served == 300
+
+
+def test_the_whole_vocabulary(real, tmp_path):
+    """What a DpuService says reaches the agents: a disk without the pod's volume, a behaviour, a
+    plugin, and calls."""
+    plugin = {"path": str(real.agent.parents[1] / "tests" / "agent" / "plugins" / "sample.so"), "function": "echo"}
+    quiet = {"sleepStress": {"run": False}, "meanResponseSize": 0}
+    services = {
+        "s0": {
+            "workload": {
+                "internalService": {"loader": {**quiet, "memoryStress": {"run": True}, "diskStress": {"run": True}}},
+                "externalServices": [{"services": ["s1"]}],
+                "alternativeBehaviors": {
+                    "page": {"internalService": {"colosseum": {}}, "externalServices": []},
+                    "own": {"internalService": {"plugin": {**plugin, "params": {"a": [1]}}}},
+                },
+            },
+            "egress": {"latency": {"value": "1ms"}},
+        },
+        "s1": {},
+    }
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    real.environment["TMPDIR"] = str(scratch)
+    process = real.up(real.write(services))
+    address = real.service()["bridge"][0]
+    plain = ask(address, "/api/v1")
+    assert (plain["status"], plain["body"]) == (200, "m")
+    page = ask(address, "/api/v1", query_string="bid=page")
+    assert page["status"] == 200 and len(page["body"]) > 500
+    own = ask(address, "/api/v1", query_string="bid=own")
+    assert own["status"] == 200 and 'params={"a":[1]}' in own["body"] and "service=s0" in own["body"]
+    assert list(scratch.iterdir()) == []
+    real.end(process)
