@@ -332,13 +332,16 @@ void convert_service(struct conversion *conversion, json_t *service, const struc
 
 void convert_begin(struct conversion *conversion, const char *name, const struct place *from)
 {
-    static const char *const paths[][WORKMODEL_PATH_MAX] = {{NULL},
-                                                            {"metadata"},
-                                                            {"spec"},
-                                                            {"spec", "workload"},
-                                                            {"spec", "resources"},
-                                                            {"spec", "podTemplate"}};
-    struct place storage[WORKMODEL_PATH_MAX + 1];
+    /* What no key of the service names, but the tables may have to say something of. */
+    static const char *const paths[] = {"",
+                                        "metadata",
+                                        "metadata.name",
+                                        "spec",
+                                        "spec.workload",
+                                        "spec.resources",
+                                        "spec.podTemplate"};
+    cleanup_free char *text = convert_origin(from);
+    json_auto_t *origin = json_string_nocheck(text);
 
     conversion->name = name;
     conversion->document =
@@ -347,9 +350,7 @@ void convert_begin(struct conversion *conversion, const char *name, const struct
     conversion->origins = json_object();
     conversion->notes = json_array();
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
-        convert_remember(conversion, convert_path(paths[i], storage), from);
-    static const char *const name_path[WORKMODEL_PATH_MAX] = {"metadata", "name"};
-    convert_remember(conversion, convert_path(name_path, storage), from);
+        json_object_set_nocheck(conversion->origins, paths[i], origin);
 }
 
 bool convert_check(struct conversion *conversion)

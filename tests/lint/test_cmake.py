@@ -54,6 +54,24 @@ def test_nlopt_is_for_the_fit_alone(configure, tmp_path):
     assert "/libnlopt" not in links(tmp_path, "bin/dpumesh")
 
 
+def targets(tmp_path):
+    command = ["ninja", "-C", tmp_path / "build", "-t", "targets", "all"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_igraph_is_for_one_shape_alone_and_never_linked(configure, tmp_path):
+    """It brings nineteen libraries, so it is loaded when it is asked for; the images are built where it is not."""
+    done = configure("igraph")
+    assert done.returncode == 0, done.stderr
+    assert "generate_barabasi.c" not in targets(tmp_path) and "generate_graph.c" in targets(tmp_path)
+    done = configure("ck")
+    assert done.returncode == 0, done.stderr
+    assert "generate_barabasi.c" in links(tmp_path, "bin/dpumesh") + targets(tmp_path)
+    for program in ("bin/dpumesh", "pod/dpumesh"):
+        assert "igraph" not in links(tmp_path, program)
+    assert "dpumesh_ctl_graph" not in links(tmp_path, "pod/dpumesh")
+
+
 def test_the_dpumesh_of_a_pod_links_neither_libcurl_nor_nlopt(configure, tmp_path):
     done = configure("ck")
     assert done.returncode == 0, done.stderr

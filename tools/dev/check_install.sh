@@ -83,7 +83,7 @@ if command -v kubectl > /dev/null; then
 fi
 
 # The agent's idle memory is a promise, and these libraries alone would break it; see docs/dependencies.md.
-for library in libmicrohttpd libgnutls libyaml libcurl libnlopt; do
+for library in libmicrohttpd libgnutls libyaml libcurl libnlopt libigraph; do
   expect "dpumesh-agent does not need $library" does_not_need "$prefix/bin/dpumesh-agent" "$library"
 done
 

@@ -33,11 +33,11 @@ EOF
 
 declare -A sets=(
   [build]="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev libyaml-dev libcurl4-openssl-dev libssl-dev libck-dev
-    libnlopt-dev"
+    libnlopt-dev libigraph-dev"
   [lint]="clang-format-16 clang-tidy-16 shellcheck python3"
   [test]="clang-16 libclang-rt-16-dev libcriterion-dev python3-pytest python3-pytest-timeout
     python3-pytest-xdist python3-yaml python3-prometheus-client prometheus netcat-openbsd strace
-    mandoc procps curl locales zsh fish"
+    mandoc procps curl locales zsh fish graphviz"
   [bench]="nginx-light wrk python3 procps"
   [kube]="openssl python3-pytest python3-pytest-timeout python3-yaml curl"
   [images]="buildah debootstrap runc python3-pytest python3-pytest-timeout"
@@ -48,13 +48,13 @@ declare -A sets=(
 declare -A commands=(
   [build]="gcc cmake ninja pkg-config"
   [lint]="clang-format-16 clang-tidy-16 shellcheck python3"
-  [test]="clang-16 promtool nc strace mandoc"
+  [test]="clang-16 promtool nc strace mandoc dot"
   [bench]="nginx wrk"
   [kube]="openssl curl"
   [images]="buildah"
   [node]="containerd gcc ip iptables prometheus runc tini"
 )
-declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck nlopt" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="" [node]="")
+declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck nlopt igraph" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="" [node]="")
 
 offer_help "$@"
 print=0
