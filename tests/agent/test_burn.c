@@ -23,7 +23,7 @@ Test(burn, burns_what_was_asked_for)
         struct burner burner = BURNER_INIT;
         unsigned times = (unsigned)(30e6 / pieces_ns[i]);
         double best = INFINITY, asked = pieces_ns[i] * times;
-        for (unsigned tries = 0; tries < 10 && fabs(best - asked) > 0.15 * asked; tries++) {
+        for (unsigned tries = 0; tries < 40 && fabs(best - asked) > 0.15 * asked; tries++) {
             double took = cpu_of(&burner, pieces_ns[i], times);
             best = fabs(took - asked) < fabs(best - asked) ? took : best;
         }
@@ -43,7 +43,7 @@ Test(burn, knows_what_it_burnt)
         double took = cpu_of(&burner, 5000, 10000);
         if (fabs(burner.burnt_ns - took) < 0.1 * took)
             break;
-        cr_assert_lt(tries, 10, "burnt %g, the clock says %g", burner.burnt_ns, took);
+        cr_assert_lt(tries, 40, "burnt %g, the clock says %g", burner.burnt_ns, took);
     }
 }
 
