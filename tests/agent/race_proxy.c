@@ -28,7 +28,7 @@ static void make_agent(struct agent *agent)
     struct config_ref *ref;
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     check(agent_config_parse(text, strlen(text), "race", &config, &problems) == 0, "configuration");
-    check(config_ref_new(config, &ref, &problems) == 0, "no configuration");
+    check(config_ref_new(config, "race", &ref, &problems) == 0, "no configuration");
     check(agent_init(agent, ref, NULL) == 0, "no agent");
 }
 
