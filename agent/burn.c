@@ -4,6 +4,9 @@
 
 enum { CALIBRATION_RUNS = 9 };
 
+/* Burnt at once when the clock is asked. */
+#define LOOK_PIECE_NS 5e3
+
 /* A run of it takes about a millisecond on any processor of the last decade. */
 static const uint64_t calibration_turns = 1 << 20;
 
@@ -38,20 +41,18 @@ double burn_calibrate(void)
     return calibrated;
 }
 
-/* Burns and asks the clock how long that took; the rate follows slowly, within a factor of four of
- * the calibrated one whatever a clock says. */
-static void burn_and_look(struct burner *burner, uint64_t turns, double ns)
+/* Burns ns and asks the clock how long that took; the rate follows, within a factor of four of the
+ * calibrated one whatever a clock says. */
+static void burn_and_look(struct burner *burner, double ns)
 {
-    uint64_t begin_ns = clock_thread_cpu_ns();
+    uint64_t turns = (uint64_t)(ns * burner->turns_per_ns), begin_ns = clock_thread_cpu_ns();
     spin(turns);
     double took_ns = (double)(clock_thread_cpu_ns() - begin_ns);
-    if (turns > 1000 && took_ns > 0) {
-        double rate = (double)turns / took_ns;
-        burner->turns_per_ns += (rate - burner->turns_per_ns) / 8;
-        if (burner->turns_per_ns < calibrated / 4 || burner->turns_per_ns > calibrated * 4)
-            burner->turns_per_ns = calibrated;
-    }
-    burner->burnt_ns += turns > 1000 ? took_ns : ns;
+    double rate = took_ns > 0 ? (double)turns / took_ns : calibrated;
+    burner->turns_per_ns += (rate - burner->turns_per_ns) / 4;
+    if (burner->turns_per_ns < calibrated / 4 || burner->turns_per_ns > calibrated * 4)
+        burner->turns_per_ns = calibrated;
+    burner->burnt_ns += took_ns;
     burner->unlooked_ns = 0;
 }
 
@@ -61,15 +62,24 @@ void burn(struct burner *burner, double ns)
         return;
     if (burner->turns_per_ns == 0)
         burner->turns_per_ns = calibrated;
+    burner->asked_ns += ns;
+    if (burner->paid_ns >= ns) {
+        burner->paid_ns -= ns;
+        return;
+    }
+    ns -= burner->paid_ns;
+    burner->paid_ns = 0;
+    /* To ask the clock costs some hundred nanoseconds: a piece is burnt for which that is little,
+     * and counts towards what comes next. */
+    if (burner->unlooked_ns >= BURN_LOOK_NS) {
+        double piece_ns = ns > LOOK_PIECE_NS ? ns : LOOK_PIECE_NS;
+        burn_and_look(burner, piece_ns);
+        burner->paid_ns = piece_ns - ns;
+        return;
+    }
     double turns = ns * burner->turns_per_ns + burner->owed_turns;
     uint64_t whole = (uint64_t)turns;
     burner->owed_turns = turns - (double)whole;
-    burner->asked_ns += ns;
-    /* The clock costs some hundred nanoseconds: it is asked where that is little. */
-    if (burner->unlooked_ns >= BURN_LOOK_NS && ns >= 2000) {
-        burn_and_look(burner, whole, ns);
-        return;
-    }
     spin(whole);
     burner->burnt_ns += ns;
     burner->unlooked_ns += ns;

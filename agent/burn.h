@@ -2,7 +2,7 @@
  * Work that only has to cost: a loop that keeps a processor busy for so many nanoseconds of CPU
  * time. The speed of the loop is measured at start against the thread's CPU clock, not the wall, so
  * that a machine which is busy with other things does not make it shorter; and it is looked at
- * again every BURN_LOOK of burning, for a processor's clock changes.
+ * again every half a millisecond of burning: clocks change, and who shares the core slows it down.
  *
  *     burn_calibrate();                      once, 10 ms
  *     struct burner burner = BURNER_INIT;    one a thread
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /* How much is burnt, in ns, before the thread's clock is asked again. */
-#define BURN_LOOK_NS 2e6
+#define BURN_LOOK_NS 5e5
 
 struct burner {
     double turns_per_ns; /* of the loop; 0: as calibrated */
@@ -25,6 +25,7 @@ struct burner {
     double asked_ns;     /* in all */
     double burnt_ns;     /* in all, by the thread's clock where it was asked, else by the rate */
     double unlooked_ns;  /* burnt since the clock was asked */
+    double paid_ns;      /* burnt in advance, when the clock was asked */
 };
 #define BURNER_INIT                                                                                \
     {                                                                                              \

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/pi.h"
+#include "model/pi.h"
 #include "agent/stress.h"
 
 static const bool stop = false;
