@@ -437,6 +437,46 @@ def work(bench):
     return rows
 
 
+def datapath(bench):
+    """what the modelled data path costs the agent: its model by itself, and a whole agent with the profile that costs nothing"""
+    rows = []
+    for profile, rate in (("bluefield3-native", 0), ("bluefield3-native", 5000), ("ideal", 0)):
+        runs = [
+            work_once(bench, [bench.program("bench", "datapath")], profile, 1024, rate, bench.pick(1000000, 100000))
+            for _ in range(bench.pick(7, 3))
+        ]
+        bench.raw[f"datapath {profile} {rate}"] = runs
+        ns = median([run["ns"] for run in runs])
+        how = f"{rate:,} a second" if rate else "batches of 64"
+        rows.append(
+            row(f"the model, {profile}, {how}", f"{ns:,.0f} ns a request", "-", "-", "<= 1000 ns", ns <= 1000, "CPU, two crossings")
+        )
+    # The same load of a whole agent: nothing crosses, and everything crosses at no cost.
+    arguments = ["-k", "-c", 64, "-p", 16, "-d", bench.pick("3s", "1s"), "--warmup", "500ms", *REQUEST]
+    ours, control = [], []
+    with bench.agent(calls=False) as direct, bench.agent(calls=False, datapath={"mode": "dpu", "profile": "ideal"}) as ideal:
+        for _ in range(bench.pick(7, 3)):
+            ours.append(bench.load(ideal, ideal.bridge, *arguments))
+            control.append(bench.load(direct, direct.bridge, *arguments))
+    bench.raw["datapath agent"] = {"ours": ours, "control": control}
+    pairs, disturbed = calm_pairs(ours, control)
+    added = median([o["server_us_per_request"] - c["server_us_per_request"] for o, c in pairs])
+    rates = [median([report["rate_per_s"] for report in reports]) for reports in zip(*pairs)]
+    rows.append(
+        row(
+            "an agent whose messages cross for nothing: CPU added",
+            f"{added * 1000:,.0f} ns a request",
+            "mode direct",
+            f"{rates[0] / rates[1]:.2f}",
+            "<= 1000 ns",
+            added <= 1 and not sum(report["failures"] for report in ours),
+            f"{rates[0]:,.0f} and {rates[1]:,.0f} requests a second on one core",
+            disturbed,
+        )
+    )
+    return rows
+
+
 CASES = {
     "idle": idle,
     "in-flight": in_flight,
@@ -448,4 +488,5 @@ CASES = {
     "hop": hop,
     "scrape": scrape,
     "work": work,
+    "datapath": datapath,
 }

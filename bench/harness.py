@@ -201,9 +201,9 @@ class Bench:
     def pick(self, full, quick):
         return quick if self.quick else full
 
-    def agent(self, egress="50ms", calls=True, cores=None):
+    def agent(self, egress="50ms", calls=True, cores=None, datapath=None):
         """A running dpumesh-agent on the server's core; with `calls` each request makes one simulated call of
-        `egress`."""
+        `egress`. Without a proxy, unless a data path is given."""
         config = {
             "apiVersion": "dpumesh.io/agent/v1alpha1",
             "service": "s0",
@@ -211,6 +211,7 @@ class Bench:
             "workload": {"path": "/api/v1"},
             "egress": {"latency": {"distribution": "constant", "value": egress}},
             "log": {"level": "warn"},
+            "datapath": datapath or {"mode": "direct"},
         }
         if calls:
             config["workload"]["externalServices"] = [{"services": ["s1"]}]
