@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "doc/document.h"
+#include "spec/url.h"
 
 enum { HOST_NAME_BYTES = 256, PEERS_MAX = 10000 };
 
@@ -61,18 +62,6 @@ static bool endpoint_valid(const char *text)
 static const struct field_pattern pattern_endpoint = {
     .valid = endpoint_valid,
     .says = "a host and a port, such as s1:5005",
-};
-
-static bool url_valid(const char *text)
-{
-    static const char scheme[] = "http://";
-    return strncmp(text, scheme, sizeof(scheme) - 1) == 0 && text[sizeof(scheme) - 1] != '\0' &&
-           strcspn(text, " \t\r\n\"<>") == strlen(text);
-}
-
-static const struct field_pattern pattern_url = {
-    .valid = url_valid,
-    .says = "a URL such as http://s1:8080/api/v1",
 };
 
 static bool plain_text_valid(const char *text)
@@ -145,7 +134,7 @@ static const struct field peer_fields[] = {
      .flags = FIELD_OPTIONAL,
      .min = 1,
      .max = 1000,
-     .pattern = &pattern_url,
+     .pattern = &pattern_service_url,
      .unset = "none",
      .help = "Its application path over HTTP."},
 };
@@ -326,7 +315,7 @@ bool agent_config_peer(const struct agent_config *config, const char *name, size
 {
     size_t low = 0, high = config->peer_count;
 
-    if (!config->peers_known)
+    if (!config->peers_known || egress_destination(&config->egress, name, length))
         return true;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

@@ -110,8 +110,17 @@ static void unknown_callee(const struct application *application, const char *ca
                       buffer_terminate(&known));
 }
 
-static void check_groups(const struct application *application, const struct external_group *groups,
-                         size_t count, const struct place *workload, struct problems *problems)
+/* Whether a service calls this name somewhere else than in these files. */
+static bool is_elsewhere(const struct dpuservice *service, const char *callee)
+{
+    const struct egress_destination *destination =
+        egress_destination(&service->egress, callee, strlen(callee));
+    return destination && destination->url;
+}
+
+static void check_groups(const struct application *application, const struct dpuservice *service,
+                         const struct external_group *groups, size_t count,
+                         const struct place *workload, struct problems *problems)
 {
     struct place list = PLACE_KEY(workload, "externalServices");
 
@@ -120,7 +129,7 @@ static void check_groups(const struct application *application, const struct ext
         for (size_t j = 0; j < groups[i].call_count; j++) {
             struct place call = PLACE_INDEX(&services, j);
             const char *callee = groups[i].calls[j].service;
-            if (callee && !application_find(application, callee))
+            if (callee && !application_find(application, callee) && !is_elsewhere(service, callee))
                 unknown_callee(application, callee, &call, problems);
         }
     }
@@ -135,11 +144,11 @@ static void check_callees(const struct application *application, const struct dp
     struct place at = PLACE_KEY(&spec, "workload");
     struct place behaviors = PLACE_KEY(&at, "alternativeBehaviors");
 
-    check_groups(application, workload->groups, workload->group_count, &at, problems);
+    check_groups(application, service, workload->groups, workload->group_count, &at, problems);
     for (size_t i = 0; i < workload->behavior_count; i++) {
         const struct alternative_behavior *behavior = &workload->behaviors[i];
         struct place own = PLACE_KEY(&behaviors, behavior->id);
-        check_groups(application, behavior->groups, behavior->group_count, &own, problems);
+        check_groups(application, service, behavior->groups, behavior->group_count, &own, problems);
     }
 }
 

@@ -3,11 +3,10 @@
 
 #include "base/clock.h"
 #include "spec/latency.h"
+#include "spec/settings_private.h"
 
 /* egress */
 
-static const char *const egress_mode_names[] = {"simulate", NULL};
-static const char *const egress_mode_later[] = {"forward", NULL};
 
 LATENCY_CHECK_FUNCTIONS(egress, struct egress_settings, latency)
 
@@ -32,10 +31,9 @@ static const struct field egress_fields[] = {
      .type = FIELD_ENUM,
      FIELD_AT(struct egress_settings, mode),
      .names = egress_mode_names,
-     .later = egress_mode_later,
      .fallback = "simulate",
      .help = "What becomes of a call to another service: `simulate` answers it after a delay, and "
-             "nothing leaves the pod."},
+             "nothing leaves the pod; `forward` makes it, over HTTP."},
     {.name = "latency",
      .type = FIELD_RECORD,
      .record = &latency_record,
@@ -53,10 +51,33 @@ static const struct field egress_fields[] = {
      .fallback = "30s",
      .max = 1800.0 * NS_PER_S,
      .help = "Longest a call may take, waiting for its turn included, before it counts as timed "
-             "out (status 504); 0s is no limit."},
+             "out (status 504); 0s is no limit, but a real call ends after 30m."},
+    {.name = "forward",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct egress_settings, forward),
+     .record = &forward_record,
+     .help = "How real calls are made."},
+    {.name = "destinations",
+     .type = FIELD_RECORDS,
+     FIELD_AT(struct egress_settings, destinations),
+     .other = offsetof(struct egress_settings, destination_count),
+     .max = DESTINATIONS_MAX,
+     .record = &destination_record,
+     .unset = "none",
+     .help = "Callees that are treated otherwise than `egress.mode` says, or answer elsewhere."},
 };
 
-const struct record egress_record = {FIELDS(egress_fields), .size = sizeof(struct egress_settings)};
+static const struct record_check egress_checks[] = {
+    {.run = check_destinations,
+     .reads = {NULL}, /* a name that can't be read is not among those that were kept */
+     .rule = "!has(self.destinations) || self.destinations.all(d, "
+             "self.destinations.exists_one(e, e.name == d.name))",
+     .at = ".destinations",
+     .sentence = "a name stands here twice; remove one"},
+};
+
+const struct record egress_record = {FIELDS(egress_fields), CHECKS(egress_checks),
+                                     .size = sizeof(struct egress_settings)};
 
 /* datapath.queues */
 

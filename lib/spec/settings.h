@@ -92,6 +92,31 @@ uint64_t workload_disk_bytes(const struct workload_settings *workload);
 
 enum egress_mode {
     EGRESS_SIMULATE, /* a call is a delay; nothing leaves the pod */
+    EGRESS_FORWARD,  /* a call is an HTTP request to the callee */
+};
+
+/* egress.forward: how real calls are made. */
+struct forward_settings {
+    unsigned connections; /* a destination; 512 */
+    unsigned pending;     /* calls a destination that wait for one of them; 4096 */
+    unsigned hops;        /* calls in a row, then 508; 16 */
+    size_t answer_bytes;  /* largest body of an answer; 64 MiB */
+    uint64_t connect_timeout_ns, idle_timeout_ns;
+    unsigned retries;              /* further attempts of one call; 2 */
+    unsigned retry_budget_percent; /* of a destination's calls; 20 */
+    uint64_t backoff_ns;           /* before the first retry at most; 25 ms */
+    unsigned ejection_failures;    /* in a row, then an address is ejected; 0 never; 5 */
+    uint64_t ejection_ns;          /* for this long the first time; 10 s */
+    struct {
+        char *ca, *certificate, *key; /* files; NULL: not given */
+    } tls;
+};
+
+/* egress.destinations[i]: what is special about one callee. */
+struct egress_destination {
+    char *name;
+    enum egress_mode mode;
+    char *url; /* NULL: the service of this name */
 };
 
 struct egress_settings {
@@ -100,7 +125,14 @@ struct egress_settings {
     uint64_t seed;               /* egress.latency.seed; 0 draws one at start */
     unsigned workers;            /* calls outstanding; 0 no cap */
     uint64_t timeout_ns;         /* a call, queueing included, then 504; 0 none; 30 s */
+    struct forward_settings forward;
+    size_t destination_count;
+    struct egress_destination *destinations; /* each name once */
 };
+
+/* What egress.destinations says of a name, which need not end in NUL; NULL: nothing. */
+const struct egress_destination *egress_destination(const struct egress_settings *egress,
+                                                    const char *name, size_t length);
 
 struct queue_settings {
     unsigned ingress_sq, ingress_cq, egress_sq, egress_cq; /* entries, powers of two */

@@ -1,0 +1,210 @@
+/* The tables of egress.forward and egress.destinations: real calls. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "spec/settings.h"
+#include "spec/settings_private.h"
+#include "spec/url.h"
+
+/* forward.retries */
+
+static const struct field retries_fields[] = {
+    {.name = "most",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct forward_settings, retries),
+     .fallback = "2",
+     .max = 10,
+     .help = "Further attempts of a call that can't have reached the callee; 0 makes none."},
+    {.name = "budget",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct forward_settings, retry_budget_percent),
+     .fallback = "20",
+     .max = 100,
+     .help = "Retries for each hundred calls to a destination, beside ten that it has in hand."},
+    {.name = "backoff",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct forward_settings, backoff_ns),
+     .fallback = "25ms",
+     .max = 60.0 * NS_PER_S,
+     .help = "Longest wait before the first retry, doubled for each further one; the wait is drawn "
+             "uniformly from 0 to that."},
+};
+static const struct record retries_record = {FIELDS(retries_fields),
+                                             .size = sizeof(struct forward_settings)};
+
+/* forward.ejection */
+
+static const struct field ejection_fields[] = {
+    {.name = "failures",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct forward_settings, ejection_failures),
+     .fallback = "5",
+     .max = 1000,
+     .help = "Failures in a row after which an address is ejected while the name has others; 0 "
+             "ejects none."},
+    {.name = "duration",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct forward_settings, ejection_ns),
+     .fallback = "10s",
+     .min = 1.0 * NS_PER_MS,
+     .max = 3600.0 * NS_PER_S,
+     .help = "How long an address stays ejected the first time; twice, three times as long, up to "
+             "ten times, when it fails again."},
+};
+static const struct record ejection_record = {FIELDS(ejection_fields),
+                                              .size = sizeof(struct forward_settings)};
+
+/* forward.tls */
+
+static void check_pair(const void *record, json_t *object, const struct place *place,
+                       struct problems *problems)
+{
+    const struct forward_settings *forward = record;
+
+    (void)object;
+    if (!forward->tls.certificate != !forward->tls.key)
+        place_problem(place, problems,
+                      "certificate and key belong together; give both or neither");
+}
+
+#define TLS_FIELD(name_, member_, unset_, help_)                                                   \
+    {                                                                                              \
+        .name = (name_), .type = FIELD_STRING, FIELD_AT(struct forward_settings, tls.member_),     \
+        .flags = FIELD_OPTIONAL, .min = 1, .max = 1000, .pattern = &pattern_absolute_path,        \
+        .unset = (unset_), .help = (help_)                                                         \
+    }
+
+static const struct field tls_fields[] = {
+    TLS_FIELD("ca", ca, "the system's", "File with the authorities (PEM) that callees at `https` "
+                                        "URLs are verified by."),
+    TLS_FIELD("certificate", certificate, "none",
+              "File with the certificate (PEM, its chain behind it) that is shown to callees."),
+    TLS_FIELD("key", key, "none", "File with that certificate's key (PEM)."),
+};
+static const struct record_check tls_checks[] = {
+    {.run = check_pair,
+     .reads = {"certificate", "key"},
+     .rule = "has(self.certificate) == has(self.key)",
+     .sentence = "certificate and key belong together; give both or neither"},
+};
+static const struct record tls_record = {FIELDS(tls_fields), CHECKS(tls_checks),
+                                         .size = sizeof(struct forward_settings)};
+
+/* forward */
+
+static const struct field forward_fields[] = {
+    {.name = "connections",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct forward_settings, connections),
+     .fallback = "512",
+     .min = 1,
+     .max = 65535,
+     .help = "Connections to one destination; each carries one call at a time and is kept."},
+    {.name = "pending",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct forward_settings, pending),
+     .fallback = "4096",
+     .max = 1000000,
+     .help = "Calls to one destination that may wait for a connection; a further one fails (503)."},
+    {.name = "connectTimeout",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct forward_settings, connect_timeout_ns),
+     .fallback = "1s",
+     .min = 1.0 * NS_PER_MS,
+     .max = 300.0 * NS_PER_S,
+     .help = "Longest until a connection stands, TLS included."},
+    {.name = "idleTimeout",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct forward_settings, idle_timeout_ns),
+     .fallback = "30s",
+     .min = 1.0 * NS_PER_MS,
+     .max = 86400.0 * NS_PER_S,
+     .help = "How long a kept connection may lie idle; shorter than the callee's own."},
+    {.name = "answerBytes",
+     .type = FIELD_BYTES,
+     FIELD_AT(struct forward_settings, answer_bytes),
+     .fallback = "64Mi",
+     .min = 1024,
+     .max = 2.0 * 1024 * 1024 * 1024,
+     .help = "Largest body of an answer; it is read and dropped, and a larger one fails the call."},
+    {.name = "hops",
+     .type = FIELD_UNSIGNED,
+     FIELD_AT(struct forward_settings, hops),
+     .fallback = "16",
+     .min = 1,
+     .max = 254,
+     .help = "Calls in a row, this one included, after which a request is taken for a loop (508)."},
+    {.name = "retries",
+     .type = FIELD_RECORD,
+     .record = &retries_record,
+     .help = "Second attempts."},
+    {.name = "ejection",
+     .type = FIELD_RECORD,
+     .record = &ejection_record,
+     .help = "Addresses of a name that are left alone because calls to them fail."},
+    {.name = "tls",
+     .type = FIELD_RECORD,
+     .record = &tls_record,
+     .help = "Files for `https` URLs; read again when they change."},
+};
+const struct record forward_record = {FIELDS(forward_fields),
+                                      .size = sizeof(struct forward_settings)};
+
+/* destinations */
+
+const char *const egress_mode_names[] = {"simulate", "forward", NULL};
+
+static const struct field destination_fields[] = {
+    {.name = "name",
+     .type = FIELD_STRING,
+     FIELD_AT(struct egress_destination, name),
+     .flags = FIELD_REQUIRED,
+     .min = 1,
+     .max = SERVICE_NAME_MAX,
+     .pattern = &pattern_service_name,
+     .example = "s1",
+     .help = "The service's name, as `externalServices` has it."},
+    {.name = "mode",
+     .type = FIELD_ENUM,
+     FIELD_AT(struct egress_destination, mode),
+     .names = egress_mode_names,
+     .fallback = "forward",
+     .help = "What becomes of calls to it, whatever `egress.mode` says of the others."},
+    {.name = "url",
+     .type = FIELD_STRING,
+     FIELD_AT(struct egress_destination, url),
+     .flags = FIELD_OPTIONAL,
+     .min = 1,
+     .max = 1000,
+     .pattern = &pattern_service_url,
+     .unset = "the service of this name: http://NAME:8080 and this service's own path; locally, "
+              "where `dpumesh up` runs it",
+     .help = "Where it answers: a service elsewhere, a muBench cell, TLS."},
+};
+const struct record destination_record = {FIELDS(destination_fields),
+                                          .size = sizeof(struct egress_destination)};
+
+const struct egress_destination *egress_destination(const struct egress_settings *egress,
+                                                    const char *name, size_t length)
+{
+    for (size_t i = 0; i < egress->destination_count; i++)
+        if (strncmp(egress->destinations[i].name, name, length) == 0 &&
+            egress->destinations[i].name[length] == '\0')
+            return &egress->destinations[i];
+    return NULL;
+}
+
+void check_destinations(const void *record, json_t *object, const struct place *place,
+                        struct problems *problems)
+{
+    const struct egress_settings *egress = record;
+    struct place list = PLACE_KEY(place, "destinations");
+
+    (void)object;
+    for (size_t i = 0; i < egress->destination_count; i++) {
+        const char *name = egress->destinations[i].name;
+        struct place item = PLACE_INDEX(&list, i), at = PLACE_KEY(&item, "name");
+        if (name && egress_destination(egress, name, strlen(name)) != &egress->destinations[i])
+            place_problem(&at, problems, "%s stands here twice; remove one", name);
+    }
+}
