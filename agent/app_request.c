@@ -187,7 +187,7 @@ static void submit_call(struct app *app, struct descriptor *d, uint32_t tag)
     d->length = m->length;
     d->tag = tag;
     d->status = 0;
-    d->flags = 0;
+    d->flags = call->target;
     d->body_offset = call->body_length ? (uint32_t)(message_body(m) - (const char *)m) +
                                              r->node.user + call->body_offset
                                        : ARENA_NONE;
@@ -278,7 +278,10 @@ void app_call_done(struct app *app, const struct descriptor *completion)
         step(app, index, completion->tag >> TAG_REQUEST_BITS);
         return;
     }
-    fail_call(app, r, completion->status == 504 ? REJECT_EXTERNAL_TIMEOUT : REJECT_EXTERNAL_ERROR);
+    fail_call(app, r,
+              completion->status == 504   ? REJECT_EXTERNAL_TIMEOUT
+              : completion->status == 503 ? REJECT_EGRESS_QUEUE_FULL
+                                          : REJECT_EXTERNAL_ERROR);
     group_done(app, index);
 }
 
@@ -318,6 +321,10 @@ static bool admit(struct app *app, uint32_t index)
     }
     if (m->method == METHOD_OTHER) {
         app_refuse(app, index, REJECT_METHOD);
+        return false;
+    }
+    if (m->hops > app->config->config->egress.forward.hops) {
+        refuse(app, index, REJECT_HOP_LIMIT);
         return false;
     }
     enum reject_reason reason = choose_plan(app, r, m, sentence);

@@ -1,6 +1,6 @@
 /*
- * The simulated outside world: takes calls from the egress submission queue, keeps each for its
- * latency in a timing wheel, and completes it. With egress.workers, only so many are worked on at a
+ * The outside world: takes calls from the egress submission queue and completes them. A simulated
+ * one is kept for its latency in a timing wheel, a real one is forward.c's until it is answered. With egress.workers, only so many are worked on at a
  * time and the others stay in the queue, first come first served; this gives a replica its
  * capacity.
  */
@@ -26,11 +26,13 @@ int egress_init(struct io *io, struct error **err)
     wheel_init(&e->wheel, &e->calls, clock_monotonic_ns());
     e->done_first = e->done_last = POOL_NONE;
     egress_seed(io);
+    egress_configure(io);
     return 0;
 }
 
 void egress_destroy(struct io *io)
 {
+    forward_free(io->egress.forward);
     pool_destroy(&io->egress.calls);
 }
 
@@ -39,8 +41,7 @@ static struct egress_call *call_at(struct egress *e, uint32_t index)
     return pool_at(&e->calls, index);
 }
 
-/* When something was submitted, on our clock: its stamp counts microseconds modulo 2^32. */
-static uint64_t submitted_ns(const struct io *io, uint32_t stamp_us)
+uint64_t egress_submitted_ns(const struct io *io, uint32_t stamp_us)
 {
     uint32_t age_us = (uint32_t)(io->now_ns / NS_PER_US) - stamp_us;
     /* Our reading of the clock may be older than the submitter's. */
@@ -95,6 +96,18 @@ static void finish_waiting(struct io *io)
     }
 }
 
+void egress_answered(struct io *io, uint32_t index, uint16_t status, uint32_t bytes)
+{
+    struct egress_call *call = call_at(&io->egress, index);
+    call->status = status;
+    call->bytes = bytes;
+    io->egress.active--;
+    if (crossing_needed(io))
+        crossing_begin(io, CROSSING_RESULT, index);
+    else
+        finish(io, index);
+}
+
 static void finish_due(struct io *io)
 {
     struct egress *e = &io->egress;
@@ -103,25 +116,22 @@ static void finish_due(struct io *io)
         return;
     wheel_advance(&e->wheel, io->now_ns);
     for (uint32_t index; (index = wheel_pop(&e->wheel)) != POOL_NONE;) {
-        struct egress_call *call = call_at(e, index);
-        call->bytes = 0; /* the answer's: nobody wrote one */
+        const struct egress_call *call = call_at(e, index);
         uint64_t late_ns = io->now_ns - call->node.deadline_ns;
         metric_observe(m->latency_delivered, (double)call->due_us / 1e6 + (double)late_ns / 1e9);
-        e->active--;
-        if (crossing_needed(io))
-            crossing_begin(io, CROSSING_RESULT, index);
-        else
-            finish(io, index);
+        egress_answered(io, index, call->status, 0); /* nobody wrote an answer */
     }
 }
 
 /* The outside world begins to work on a call, at begun_ns. */
 static void begin(struct io *io, uint32_t index, uint64_t begun_ns)
 {
+    if (egress_begin_real(io, index))
+        return;
     const struct egress_settings *settings = &io_config(io)->egress;
     struct egress *e = &io->egress;
     struct egress_call *call = call_at(e, index);
-    uint64_t submitted = submitted_ns(io, call->stamp_us);
+    uint64_t submitted = egress_submitted_ns(io, call->stamp_us);
     uint64_t asked = distribution_draw(&settings->latency, &e->random);
     call->node.deadline_ns = begun_ns + asked;
     call->status = 200;
@@ -162,7 +172,7 @@ static bool worker_free(const struct io *io)
 static bool timed_out(const struct io *io, const struct descriptor *d)
 {
     uint64_t timeout = io_config(io)->egress.timeout_ns;
-    return timeout && io->now_ns >= submitted_ns(io, d->stamp_us) + timeout;
+    return timeout && io->now_ns >= egress_submitted_ns(io, d->stamp_us) + timeout;
 }
 
 /* A call leaves the queue for the outside world. */
@@ -171,6 +181,10 @@ static void take_call(struct io *io, uint32_t index, const struct descriptor *d,
     struct egress_call *call = call_at(&io->egress, index);
     call->node.user = d->tag;
     call->stamp_us = d->stamp_us;
+    call->message = d->offset;
+    call->body_offset = d->body_offset;
+    call->body_length = d->body_length;
+    call->target = d->flags;
     call->bytes = d->length;
     call->first = false;
     metric_add(io->agent->metrics.calls, 1);
@@ -186,7 +200,7 @@ static void take_call(struct io *io, uint32_t index, const struct descriptor *d,
         crossing_begin(io, CROSSING_CALL, index);
     else
         begin(io, index,
-              io_config(io)->egress.workers ? io->now_ns : submitted_ns(io, d->stamp_us));
+              io_config(io)->egress.workers ? io->now_ns : egress_submitted_ns(io, d->stamp_us));
 }
 
 bool egress_work(struct io *io)
@@ -196,6 +210,8 @@ bool egress_work(struct io *io)
     struct descriptor *d;
     finish_waiting(io);
     finish_due(io);
+    if (e->forward)
+        forward_work(e->forward, io->now_ns);
     bool capped = false;
     while ((d = ring_peek(sq))) {
         bool late = timed_out(io, d);
@@ -223,10 +239,12 @@ bool egress_can_take(struct io *io)
 uint64_t egress_next_ns(struct io *io)
 {
     uint64_t next = wheel_next_ns(&io->egress.wheel);
+    uint64_t real = io->egress.forward ? forward_next_ns(io->egress.forward) : UINT64_MAX;
+    next = real < next ? real : next;
     const struct descriptor *d = ring_peek(&io->agent->egress_sq);
     uint64_t timeout = io_config(io)->egress.timeout_ns;
     bool place = io->egress.calls.used < io->egress.calls.capacity;
-    if (d && timeout && place && submitted_ns(io, d->stamp_us) + timeout < next)
-        next = submitted_ns(io, d->stamp_us) + timeout;
+    if (d && timeout && place && egress_submitted_ns(io, d->stamp_us) + timeout < next)
+        next = egress_submitted_ns(io, d->stamp_us) + timeout;
     return next;
 }

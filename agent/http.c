@@ -83,6 +83,10 @@ static const char *read_header(const char *name, size_t name_length, const char 
         return NULL;
     }
     switch (name[0] | 0x20) {
+    case 'x':
+        if (hops_header(name, name_length))
+            request->draft.hops = hops_read(value, length);
+        break;
     case 'h':
         head->hosts += is_word(name, name_length, "host");
         break;

@@ -28,12 +28,13 @@ static void take_config(struct io *io)
     struct config_ref *next = __atomic_exchange_n(&io->agent->io_next, NULL, __ATOMIC_ACQ_REL);
     if (!next)
         return;
-    bool reseed = next->config->egress.seed != io_config(io)->egress.seed;
-    config_ref_drop(io->config);
+    struct config_ref *old = io->config;
     io->config = next;
-    if (reseed)
+    if (next->config->egress.seed != old->config->egress.seed)
         egress_seed(io);
     crossing_configure(io);
+    egress_configure(io);
+    config_ref_drop(old);
 }
 
 /* Tells the application: of work, or of what it waited for: room in a queue, or to know that there
@@ -61,6 +62,8 @@ static void handle_events(struct io *io, const struct epoll_event *events, int c
         uint64_t what = events[i].data.u64;
         if (what == IO_EVENT_BELL)
             metric_add(io->agent->metrics.wakes[SIDE_IO], 1);
+        else if (what & FORWARD_EVENT)
+            egress_event(io, what, events[i].events);
         else if (what & IO_EVENT_LISTENER)
             listener_accept(io, &io->listeners[(uint32_t)what]);
         else
@@ -255,12 +258,12 @@ static int page_config(void *context, struct buffer *body)
 static void io_free(struct io *io)
 {
     agent_metrics_detach_datapath(io->agent);
+    crossing_destroy(io);
+    egress_destroy(io); /* its sockets leave the epoll set */
     if (io->epoll >= 0)
         close(io->epoll);
     if (io->ended_fd >= 0)
         close(io->ended_fd);
-    crossing_destroy(io);
-    egress_destroy(io);
     pool_destroy(&io->connections);
     pool_destroy(&io->exchanges);
     buffer_free(&io->out);

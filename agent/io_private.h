@@ -18,6 +18,7 @@
 
 #include "agent/agent.h"
 #include "agent/crossing.h"
+#include "agent/forward.h"
 #include "agent/http.h"
 #include "agent/io.h"
 #include "agent/pool.h"
@@ -122,10 +123,13 @@ struct connection_list {
 
 /* A call that the outside world is working on. */
 struct egress_call {
-    struct wheel_node node; /* node.user: the tag */
+    struct wheel_node node; /* node.user: the tag; a real call is not in the wheel */
     uint32_t due_us;        /* how long it is to take */
     uint32_t stamp_us;      /* when it was submitted */
     uint32_t bytes;         /* of its message */
+    uint32_t message;       /* in the forward arena, until the call is completed */
+    uint32_t body_offset, body_length; /* likewise: what is POSTed on */
+    uint16_t target;                   /* the callee's number */
     uint16_t status;
     bool first; /* its result pays for the host's wake-up */
 };
@@ -134,7 +138,8 @@ struct egress {
     struct pool calls;
     struct wheel wheel;
     struct random_stream random;
-    uint32_t active; /* being worked on: crossing on their way out, or in the wheel */
+    struct forward *forward; /* real calls; NULL until a configuration asks for them */
+    uint32_t active; /* being worked on: crossing on their way out, in the wheel, or real */
     uint32_t done_first, done_last; /* finished, wait for room in the egress CQ */
 };
 
@@ -271,5 +276,16 @@ void egress_destroy(struct io *io);
 void egress_begin_call(struct io *io, uint32_t index);
 void egress_end_call(struct io *io, uint32_t index, bool first);
 uint32_t egress_call_bytes(const struct io *io, uint32_t index);
+/* When something was submitted, on our clock: its stamp counts microseconds modulo 2^32. */
+uint64_t egress_submitted_ns(const struct io *io, uint32_t stamp_us);
+/* The outside world is done with a call; bytes of the answer. */
+void egress_answered(struct io *io, uint32_t index, uint16_t status, uint32_t bytes);
+
+/* egress_real.c: takes over the configuration in force; the one before must still be there. */
+void egress_configure(struct io *io);
+/* An epoll event with FORWARD_EVENT in its data. */
+void egress_event(struct io *io, uint64_t data, uint32_t events);
+/* Begins a call if it is a real one. */
+bool egress_begin_real(struct io *io, uint32_t index);
 
 #endif

@@ -24,6 +24,24 @@ int travel_header(const char *name, size_t length)
     return -1;
 }
 
+bool hops_header(const char *name, size_t length)
+{
+    return length == sizeof HOPS_HEADER - 1 && strncasecmp(name, HOPS_HEADER, length) == 0;
+}
+
+uint8_t hops_read(const char *value, size_t length)
+{
+    unsigned hops = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (value[i] < '0' || value[i] > '9')
+            return UINT8_MAX;
+        hops = hops * 10 + (unsigned)(value[i] - '0');
+        if (hops > UINT8_MAX)
+            return UINT8_MAX;
+    }
+    return length ? (uint8_t)hops : UINT8_MAX;
+}
+
 const char *draft_check(const struct request_draft *draft)
 {
     if (draft->path.length > PATH_MAX_BYTES)
@@ -51,6 +69,7 @@ void draft_write(const struct request_draft *draft, uint32_t source,
     char *out = (char *)(message + 1);
     message->source = source;
     message->method = draft->method;
+    message->hops = draft->hops;
     message->path_length = (uint16_t)json_unescape(&draft->path, out);
     out += message->path_length;
     message->query_length = (uint16_t)json_unescape(&draft->query, out);

@@ -9,6 +9,7 @@
 #ifndef DPUMESH_AGENT_MESSAGE_H
 #define DPUMESH_AGENT_MESSAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/json.h"
@@ -22,6 +23,14 @@ extern const char *const travel_header_names[TRAVEL_HEADERS];
 /* The number of a header that travels, in any case, or -1. */
 int travel_header(const char *name, size_t length);
 
+/* How many calls between services led to a request: each adds one, so that a loop in the graph ends
+ * (docs/wire.md). It goes no further than the next service and does not come back. */
+#define HOPS_HEADER "x-dpumesh-hops"
+bool hops_header(const char *name, size_t length);
+
+/* The number in such a header; what is none, or is over 255, reads 255. */
+uint8_t hops_read(const char *value, size_t length);
+
 struct request_message {
     uint32_t length;       /* the whole message, this head included */
     uint32_t body_length;  /* last in the message */
@@ -32,6 +41,7 @@ struct request_message {
         header_bytes; /* then, each: number, 16-bit length (both ends are this machine), text */
     uint8_t method;   /* enum request_method */
     uint8_t header_count;
+    uint8_t hops; /* calls between services that led to this request */
 };
 
 /* Caps of what a draft may hold; a longer path, query or header is refused with 400. */
@@ -39,6 +49,7 @@ enum { PATH_MAX_BYTES = 8192, QUERY_MAX_BYTES = 32768, HEADER_MAX_BYTES = 4096 }
 
 struct request_draft {
     uint8_t method; /* enum request_method */
+    uint8_t hops;   /* hops_read() of the header HOPS_HEADER, 0 without it */
     struct json_text path, query, body;
     uint16_t header_mask; /* bit n: headers[n] is set */
     struct json_text headers[TRAVEL_HEADERS];

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/targets.h"
 #include "base/memory.h"
 
 /* arena NULL: from the heap, which does not fail. */
@@ -38,7 +39,8 @@ struct plan *plan_of_groups(const struct agent_config *config, const struct exte
             const struct external_call *call = &group->calls[j];
             plan_calls(plan)[calls++] = (struct plan_call){
                 .probability = (float)call->probability,
-                .known = agent_config_peer(config, call->service, strlen(call->service))};
+                .known = agent_config_peer(config, call->service, strlen(call->service)),
+                .target = target_number(call->service, strlen(call->service))};
         }
     }
     return plan;
@@ -130,6 +132,7 @@ static int read_group(struct trace_reader *r)
             plan_calls(r->plan)[r->calls] = (struct plan_call){
                 .probability = 1,
                 .known = agent_config_peer(r->config, name.data, name_length(&name)),
+                .target = target_number(name.data, name_length(&name)),
                 .body_offset = (uint32_t)(begin - c->begin),
                 .body_length = (uint32_t)(c->at - begin)};
         }

@@ -22,6 +22,7 @@ enum { PLAN_SENTENCE_MAX = 256 };
 struct plan_call {
     float probability;
     bool known;           /* false: no such service, the call fails */
+    uint16_t target;      /* its number, targets.h */
     uint32_t body_offset; /* trace: "name": subtree, from the start of the message's body */
     uint32_t body_length; /* 0: nothing is POSTed, the call is a GET */
 };

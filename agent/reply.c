@@ -38,6 +38,8 @@ static const struct {
                          "{\"message\":\"this replica is shutting down; try another\"}"},
     [REJECT_EXTERNAL_TIMEOUT] = {"external_timeout", 504,
                                  "{\"message\":\"an external service did not answer in time\"}"},
+    [REJECT_HOP_LIMIT] = {"hop_limit", 508,
+                          "{\"message\":\"too many calls in a row led here; is there a loop?\"}"},
 };
 
 const char *reject_name(enum reject_reason reason)
@@ -86,6 +88,8 @@ const char *status_phrase(unsigned status)
         return "Gateway Timeout";
     case 505:
         return "HTTP Version Not Supported";
+    case 508:
+        return "Loop Detected";
     default:
         return "Status";
     }

@@ -32,6 +32,7 @@ enum reject_reason {
     REJECT_TOO_MANY_CONNECTIONS,        /* 503 */
     REJECT_DRAINING,                    /* 503 */
     REJECT_EXTERNAL_TIMEOUT,            /* 504 */
+    REJECT_HOP_LIMIT,                   /* 508 */
     REJECT_REASONS,
 };
 

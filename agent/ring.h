@@ -28,7 +28,8 @@ struct descriptor {
     uint32_t length;      /* bytes at offset */
     uint32_t tag;         /* names the work to its submitter; comes back in the completion */
     uint16_t status;      /* completions: the HTTP status */
-    uint16_t flags;       /* answers: enum reject_reason and DESCRIPTOR_* */
+    uint16_t flags;       /* answers: enum reject_reason and DESCRIPTOR_*; calls: the callee's
+                             number, targets.h */
     uint32_t body_offset; /* egress: what is POSTed on, a slice of the message's memory */
     uint32_t body_length; /* egress: 0 when there is no body */
     uint32_t stamp_us;    /* when it was submitted: monotonic microseconds, modulo 2^32 */

@@ -121,15 +121,21 @@ static bool has_control(const struct json_text *text)
     return false;
 }
 
-/* The number of a header that travels on, or -1; "x\u002drequest-id" is a name as any other. */
-static int header_number(const struct json_text *name)
+/* Its escapes resolved; "x\u002drequest-id" is a name as any other. What is longer than the buffer
+ * is none of ours. */
+static struct json_text plain_text(const struct json_text *text, char plain[6 * 32])
+{
+    if (!text->escaped)
+        return *text;
+    size_t length = text->length <= 6 * 32 ? json_unescape(text, plain) : 0;
+    return (struct json_text){.data = plain, .length = length};
+}
+
+static void read_hops(const struct json_text *value, struct request_draft *draft)
 {
     char plain[6 * 32];
-    if (!name->escaped)
-        return travel_header(name->data, name->length);
-    if (name->length > sizeof plain)
-        return -1;
-    return travel_header(plain, json_unescape(name, plain));
+    struct json_text text = plain_text(value, plain);
+    draft->hops = hops_read(text.data, text.length);
 }
 
 static int read_headers(struct json_cursor *c, struct request_draft *draft)
@@ -145,7 +151,11 @@ static int read_headers(struct json_cursor *c, struct request_draft *draft)
             return json_fail(c, "headers must be an object of strings");
         if (json_read_string(c, &value) < 0)
             return -1;
-        int number = header_number(&name);
+        char plain[6 * 32];
+        name = plain_text(&name, plain);
+        if (hops_header(name.data, name.length))
+            read_hops(&value, draft);
+        int number = travel_header(name.data, name.length);
         if (number < 0)
             continue;
         if (draft->header_mask & 1u << number)
@@ -222,6 +232,7 @@ int wire_parse(const char *frame, size_t length, struct request_draft *ret_draft
     struct json_cursor c = json_cursor(frame, length);
     /* Not as a whole: its places for headers are large, and most are never looked at. */
     ret_draft->method = METHOD_GET;
+    ret_draft->hops = 0;
     ret_draft->path = (struct json_text){"/", 1, false};
     ret_draft->query = ret_draft->body = (struct json_text){"", 0, false};
     ret_draft->header_mask = 0;

@@ -1,0 +1,474 @@
+/* Connections to callees: connect, send, read, keep, close. One carries one call at a time. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/forward_private.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+/* Reads of one event, so that a huge answer does not keep the others waiting. */
+enum { READS_MAX = 4 };
+
+static struct destination *destination_at(const struct forward *f, const struct link *l)
+{
+    return f->destinations[l->target];
+}
+
+/* ---- the lists of idle ones ---- */
+
+static void list_push(struct forward *f, struct forward_list *list, uint32_t index, bool front,
+                      size_t offset)
+{
+#define LINKS(i) ((struct forward_links *)(void *)((char *)link_at(f, (i)) + offset))
+    uint32_t neighbour = front ? list->first : list->last;
+    LINKS(index)->next = front ? neighbour : POOL_NONE;
+    LINKS(index)->previous = front ? POOL_NONE : neighbour;
+    if (neighbour == POOL_NONE)
+        list->first = list->last = index;
+    else if (front)
+        LINKS(neighbour)->previous = index;
+    else
+        LINKS(neighbour)->next = index;
+    if (front)
+        list->first = index;
+    else
+        list->last = index;
+}
+
+static void list_remove(struct forward *f, struct forward_list *list, uint32_t index, size_t offset)
+{
+    struct forward_links links = *LINKS(index);
+    if (links.previous == POOL_NONE)
+        list->first = links.next;
+    else
+        LINKS(links.previous)->next = links.next;
+    if (links.next == POOL_NONE)
+        list->last = links.previous;
+    else
+        LINKS(links.next)->previous = links.previous;
+#undef LINKS
+}
+
+static void make_idle(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    l->stage = LINK_IDLE;
+    l->reused = true;
+    l->idle_ns = f->now_ns;
+    list_push(f, &destination_at(f, l)->idle, index, true, offsetof(struct link, idle));
+    list_push(f, &f->aging, index, false, offsetof(struct link, age));
+}
+
+static void leave_idle(struct forward *f, uint32_t index)
+{
+    list_remove(f, &destination_at(f, link_at(f, index))->idle, index,
+                offsetof(struct link, idle));
+    list_remove(f, &f->aging, index, offsetof(struct link, age));
+}
+
+/* ---- closing ---- */
+
+void link_close(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    struct destination *d = destination_at(f, l);
+    if (l->stage == LINK_IDLE)
+        leave_idle(f, index);
+    tls_close(l->tls);
+    if (l->fd >= 0)
+        close(l->fd);
+    free(l->out);
+    http_answer_reset(&l->answer);
+    l->tls = NULL;
+    l->out = NULL;
+    l->fd = -1;
+    l->stage = LINK_CLOSED;
+    l->next_closed = f->closed; /* events of this turn may still name it */
+    f->closed = index;
+    d->addresses[l->address].links--;
+    d->links--;
+    metric_add(f->setup.metrics->connections, -1);
+}
+
+void link_free_closed(struct forward *f)
+{
+    while (f->closed != POOL_NONE) {
+        uint32_t index = f->closed;
+        f->closed = link_at(f, index)->next_closed;
+        pool_give(&f->links, index);
+    }
+}
+
+void link_close_idle(struct forward *f, struct destination *d, bool all)
+{
+    for (uint32_t index = d->idle.first; index != POOL_NONE;) {
+        uint32_t next = link_at(f, index)->idle.next;
+        if (all || !destination_keeps(f, d, link_at(f, index)))
+            link_close(f, index);
+        index = next;
+    }
+}
+
+void link_expire(struct forward *f)
+{
+    while (link_next_ns(f) <= f->now_ns)
+        link_close(f, f->aging.first);
+}
+
+uint64_t link_next_ns(const struct forward *f)
+{
+    return f->aging.first == POOL_NONE
+               ? UINT64_MAX
+               : link_at(f, f->aging.first)->idle_ns + settings_of(f)->idle_timeout_ns;
+}
+
+/* The attempt that this connection carries failed. */
+static void fail(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe)
+{
+    struct link *l = link_at(f, index);
+    struct destination *d = destination_at(f, l);
+    uint32_t call = l->call;
+    bool lost = outcome == FORWARD_RESET || outcome == FORWARD_CUT;
+    bool stale = lost && l->reused && !l->answer.begun && !call_at(f, call)->fresh;
+    unsigned address = l->address;
+    link_close(f, index);
+    if (stale) {
+        call_again(f, call);
+    } else {
+        destination_failed(f, d, address);
+        call_failed(f, call, outcome, safe);
+    }
+    destination_pump(f, d);
+}
+
+static enum forward_outcome outcome_of(int error)
+{
+    switch (error) {
+    case ECONNREFUSED:
+        return FORWARD_REFUSED;
+    case ECONNRESET:
+    case EPIPE:
+        return FORWARD_RESET;
+    case ETIMEDOUT:
+        return FORWARD_CONNECT_TIMEOUT;
+    default:
+        return FORWARD_UNREACHABLE;
+    }
+}
+
+/* ---- sending ---- */
+
+static void watch_writable(struct forward *f, uint32_t index, bool writable)
+{
+    struct link *l = link_at(f, index);
+    if (l->writable == writable)
+        return;
+    l->writable = writable;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | (writable ? EPOLLOUT : 0u),
+                                .data.u64 = FORWARD_EVENT | index};
+    epoll_ctl(f->setup.epoll, EPOLL_CTL_MOD, l->fd, &event);
+}
+
+/* Bytes taken, -EAGAIN: none now, or another -errno. */
+static ssize_t write_some(struct link *l, const char *data, size_t length)
+{
+    if (l->tls)
+        return tls_write(l->tls, data, length);
+    ssize_t sent = send(l->fd, data, length, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+/* Sends what is left of the request. False: the attempt failed. */
+static bool flush(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    while (l->out_sent < l->out_length) {
+        ssize_t sent = write_some(l, l->out + l->out_sent, l->out_length - l->out_sent);
+        if (sent == -EAGAIN)
+            break;
+        if (sent < 0) {
+            fail(f, index, outcome_of((int)-sent), false);
+            return false;
+        }
+        metric_add(f->setup.metrics->sent_bytes, (double)sent);
+        l->out_sent += (uint32_t)sent;
+    }
+    bool rest = l->out_sent < l->out_length;
+    if (!rest) {
+        free(l->out);
+        l->out = NULL;
+        l->out_length = l->out_sent = 0;
+        metric_add(destination_at(f, l)->requests, 1);
+    }
+    watch_writable(f, index, rest);
+    return true;
+}
+
+/* The connection stands: sends the request of its call. */
+static void send_request(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    struct call *call = call_at(f, l->call);
+    l->stage = LINK_BUSY;
+    call_timer(f, l->call, UINT64_MAX);
+    if (request_encode(f, destination_at(f, l), &call->asked) < 0) {
+        fail(f, index, FORWARD_TOO_LARGE, false);
+        return;
+    }
+    call->sent_bytes = (uint32_t)f->out.length;
+    ssize_t sent = write_some(l, f->out.data, f->out.length);
+    if (sent < 0 && sent != -EAGAIN) {
+        fail(f, index, outcome_of((int)-sent), false);
+        return;
+    }
+    size_t taken = sent > 0 ? (size_t)sent : 0;
+    metric_add(f->setup.metrics->sent_bytes, (double)taken);
+    if (taken == f->out.length) {
+        metric_add(destination_at(f, l)->requests, 1);
+        watch_writable(f, index, false);
+        return;
+    }
+    l->out_length = (uint32_t)(f->out.length - taken);
+    l->out = xmalloc(l->out_length);
+    memcpy(l->out, f->out.data + taken, l->out_length);
+    watch_writable(f, index, true);
+}
+
+/* ---- connecting ---- */
+
+static void handshake(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    cleanup_error struct error *err = NULL;
+    int writable = 0, result = tls_handshake(l->tls, &writable, &err);
+    if (result == 0) {
+        send_request(f, index);
+    } else if (result == -EAGAIN) {
+        watch_writable(f, index, writable);
+    } else {
+        log_warn("no TLS with a callee", LOG_STR("host", destination_at(f, l)->host),
+                 LOG_STR("reason", error_message(err)));
+        fail(f, index, FORWARD_TLS, true);
+    }
+}
+
+static void connected(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    struct destination *d = destination_at(f, l);
+    if (!d->url.tls) {
+        send_request(f, index);
+        return;
+    }
+    cleanup_error struct error *err = NULL;
+    if (!f->tls) {
+        f->tls = tls_new();
+        tls_files(f->tls, settings_of(f)->tls.ca, settings_of(f)->tls.certificate,
+                  settings_of(f)->tls.key);
+    }
+    if (tls_open(f->tls, l->fd, d->host, f->now_ns, &l->tls, &err) < 0) {
+        log_warn("no TLS with a callee", LOG_STR("host", d->host),
+                 LOG_STR("reason", error_message(err)));
+        fail(f, index, FORWARD_TLS, true);
+        return;
+    }
+    l->stage = LINK_HANDSHAKE;
+    handshake(f, index);
+}
+
+/* A socket that connects, in the epoll set; 0 when it has already, -EINPROGRESS, or -errno. */
+static int start_connecting(struct forward *f, uint32_t index, const union resolver_address *to)
+{
+    struct link *l = link_at(f, index);
+    int one = 1;
+    l->fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (l->fd < 0)
+        return -errno;
+    setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLOUT,
+                                .data.u64 = FORWARD_EVENT | index};
+    l->writable = true;
+    socklen_t length = to->any.sa_family == AF_INET6 ? sizeof to->v6 : sizeof to->v4;
+    int result = connect(l->fd, &to->any, length) < 0 ? -errno : 0;
+    if (result < 0 && result != -EINPROGRESS)
+        return result;
+    return epoll_ctl(f->setup.epoll, EPOLL_CTL_ADD, l->fd, &event) < 0 ? -errno : result;
+}
+
+void link_open(struct forward *f, struct destination *d, unsigned address, uint32_t call)
+{
+    uint32_t index = pool_take(&f->links);
+    if (index == POOL_NONE) {
+        call_failed(f, call, FORWARD_UNREACHABLE, true);
+        return;
+    }
+    struct link *l = link_at(f, index);
+    *l = (struct link){.fd = -1,
+                       .stage = LINK_CONNECTING,
+                       .address = (uint8_t)address,
+                       .target = d->target,
+                       .generation = d->generation,
+                       .call = call};
+    d->links++;
+    d->addresses[address].links++;
+    metric_add(f->setup.metrics->connections, 1);
+    metric_add(f->setup.metrics->connections_total, 1);
+    call_at(f, call)->connection = index;
+    call_timer(f, call, f->now_ns + settings_of(f)->connect_timeout_ns);
+    int result = start_connecting(f, index, &d->addresses[address].socket);
+    if (result == 0)
+        connected(f, index);
+    else if (result != -EINPROGRESS)
+        fail(f, index, outcome_of(-result), true);
+}
+
+bool link_reuse(struct forward *f, struct destination *d, uint32_t call)
+{
+    uint32_t index = d->idle.first;
+    if (index == POOL_NONE)
+        return false;
+    leave_idle(f, index);
+    struct link *l = link_at(f, index);
+    l->call = call;
+    call_at(f, call)->connection = index;
+    send_request(f, index);
+    return true;
+}
+
+/* ---- reading ---- */
+
+/* The answer is whole, or will never be better. */
+static void answered(struct forward *f, uint32_t index, enum forward_outcome outcome, bool keep)
+{
+    struct link *l = link_at(f, index);
+    struct destination *d = destination_at(f, l);
+    uint32_t call = l->call;
+    unsigned status = l->answer.status;
+    uint64_t body_bytes = l->answer.body_bytes;
+    if (outcome == FORWARD_OK || (outcome == FORWARD_STATUS && status < 500))
+        destination_served(d, l->address);
+    else
+        destination_failed(f, d, l->address);
+    http_answer_reset(&l->answer);
+    l->call = POOL_NONE;
+    /* Not kept while the request is not all out: what came was an answer to half of it. */
+    if (keep && !l->out && d->real && destination_keeps(f, d, l))
+        make_idle(f, index);
+    else
+        link_close(f, index);
+    call_end(f, call, outcome, status, body_bytes);
+    destination_pump(f, d);
+}
+
+static ssize_t read_some(const struct forward *f, struct link *l)
+{
+    if (l->tls)
+        return tls_read(l->tls, f->setup.scratch, f->setup.scratch_size);
+    ssize_t got = recv(l->fd, f->setup.scratch, f->setup.scratch_size, 0);
+    return got < 0 ? -errno : got;
+}
+
+/* Feeds what was read; true when more of this answer is to come. */
+static bool feed(struct forward *f, uint32_t index, size_t length)
+{
+    struct link *l = link_at(f, index);
+    size_t taken;
+    metric_add(f->setup.metrics->received_bytes, (double)length);
+    switch (http_answer_feed(&l->answer, f->setup.scratch, length, settings_of(f)->answer_bytes,
+                             &taken)) {
+    case HTTP_ANSWER_MORE:
+        return true;
+    case HTTP_ANSWER_DONE:
+        /* More than one answer to one request: whose it is nobody knows. */
+        answered(f, index, l->answer.status == 200 ? FORWARD_OK : FORWARD_STATUS,
+                 l->answer.keep_alive && taken == length);
+        return false;
+    case HTTP_ANSWER_TOO_LARGE:
+        answered(f, index, FORWARD_TOO_LARGE, false);
+        return false;
+    case HTTP_ANSWER_MALFORMED:
+        break;
+    }
+    answered(f, index, FORWARD_MALFORMED, false);
+    return false;
+}
+
+static void ended(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    if (http_answer_end(&l->answer) == HTTP_ANSWER_DONE)
+        answered(f, index, l->answer.status == 200 ? FORWARD_OK : FORWARD_STATUS, false);
+    else
+        fail(f, index, FORWARD_CUT, false);
+}
+
+static void read_answer(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    for (unsigned i = 0; i < READS_MAX; i++) {
+        ssize_t got = read_some(f, l);
+        if (got == -EAGAIN)
+            return;
+        if (got == 0) {
+            ended(f, index);
+            return;
+        }
+        if (got < 0) {
+            fail(f, index, got == -EPROTO ? FORWARD_TLS : FORWARD_RESET, false);
+            return;
+        }
+        if (!feed(f, index, (size_t)got))
+            return;
+        /* TLS may hold decrypted bytes that the socket does not know of. */
+        if (!l->tls && (size_t)got < f->setup.scratch_size)
+            return;
+    }
+}
+
+/* An idle connection has events: the callee closed it, or speaks unasked. */
+static void check_idle(struct forward *f, uint32_t index)
+{
+    struct link *l = link_at(f, index);
+    ssize_t got = read_some(f, l);
+    if (got != -EAGAIN)
+        link_close(f, index);
+}
+
+static void finish_connecting(struct forward *f, uint32_t index)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(link_at(f, index)->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    if (error)
+        fail(f, index, outcome_of(error), true);
+    else
+        connected(f, index);
+}
+
+void link_event(struct forward *f, uint32_t index, uint32_t events)
+{
+    switch ((enum link_stage)link_at(f, index)->stage) {
+    case LINK_CONNECTING:
+        finish_connecting(f, index);
+        break;
+    case LINK_HANDSHAKE:
+        handshake(f, index);
+        break;
+    case LINK_BUSY:
+        if ((events & EPOLLOUT) && link_at(f, index)->out && !flush(f, index))
+            break;
+        if (events & ~(uint32_t)EPOLLOUT)
+            read_answer(f, index);
+        break;
+    case LINK_IDLE:
+        check_idle(f, index);
+        break;
+    case LINK_CLOSED:
+        break;
+    }
+}
