@@ -53,7 +53,7 @@ static void declare_connections(struct metrics *registry, struct forward_metrics
 {
     m->connections_total = series(registry, METRIC_COUNTER, "dpumesh_forward_connections_total",
                                   "Connections to callees that were opened.", NULL, NULL);
-    m->connections = series(registry, METRIC_GAUGE, "dpumesh_forward_connections",
+    m->connections = series(registry, METRIC_GAUGE, "dpumesh_forward_open_connections",
                             "Connections to callees, idle ones included.", NULL, NULL);
     m->waiting = series(registry, METRIC_GAUGE, "dpumesh_forward_waiting",
                         "Real calls that wait for a connection or an address.", NULL, NULL);

@@ -196,6 +196,7 @@ static enum http_state read_head(const char *input, size_t length, struct head *
 {
     const char *at = input, *end = input + length;
     request->draft.header_mask = 0;
+    request->draft.hops = 0;
     request->accept = (struct json_text){"", 0, false};
     for (bool first = true; at < end; first = false) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));

@@ -14,6 +14,7 @@
 #include "agent/io.h"
 #include "agent/sockets.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/option.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_REFUSED = 2, LISTENERS = 64 };
@@ -140,6 +141,7 @@ static int serve(struct agent *agent, const char *path, const struct listener *l
     }
     metrics_thread_attach(agent->registry);
     __atomic_store_n(&agent->phase, PHASE_SERVING, __ATOMIC_RELEASE);
+    memory_trim(); /* of what only loading OpenSSL and starting needed */
     int result = control_run(agent, path, io_ended_fd(io), &err);
     if (result < 0)
         agent_drain(agent);
