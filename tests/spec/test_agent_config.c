@@ -56,6 +56,19 @@ Test(agent_config, defaults)
     cr_assert_eq(c->egress.seed, 0);
     cr_assert_eq(c->egress.workers, 0);
     cr_assert_eq(c->egress.timeout_ns, 30 * NS_PER_S);
+    cr_assert_eq(c->egress.destination_count, 0);
+    cr_assert_eq(c->egress.forward.connections, 512);
+    cr_assert_eq(c->egress.forward.pending, 4096);
+    cr_assert_eq(c->egress.forward.hops, 16);
+    cr_assert_eq(c->egress.forward.answer_bytes, 64u << 20);
+    cr_assert_eq(c->egress.forward.connect_timeout_ns, NS_PER_S);
+    cr_assert_eq(c->egress.forward.idle_timeout_ns, 30 * NS_PER_S);
+    cr_assert_eq(c->egress.forward.retries, 2);
+    cr_assert_eq(c->egress.forward.retry_budget_percent, 20);
+    cr_assert_eq(c->egress.forward.backoff_ns, 25 * NS_PER_MS);
+    cr_assert_eq(c->egress.forward.ejection_failures, 5);
+    cr_assert_eq(c->egress.forward.ejection_ns, 10 * NS_PER_S);
+    cr_assert_null(c->egress.forward.tls.ca);
     cr_assert(!c->peers_known);
     cr_assert_str_eq(c->log.level, "info");
     cr_assert_str_eq(c->log.format, "logfmt");
@@ -193,11 +206,12 @@ Test(agent_config, refused)
          "a.json: listen.http[5]: \"1.2.3.4:\" is not an address and a port, such as 0.0.0.0:5005 "
          "or [::]:5005"},
         {"{\"service\":\"s0\",\"peers\":{\"S1\":{},\"s1\":{\"bridge\":\"s1\"},"
-         "\"s2\":{\"http\":\"https://x\"}}}",
+         "\"s2\":{\"http\":\"ftp://x\"}}}",
          "a.json: peers.S1: the name is not a service name (lower-case letters, digits and -, "
          "beginning with a letter), such as s0\n"
          "a.json: peers.s1.bridge: \"s1\" is not a host and a port, such as s1:5005\n"
-         "a.json: peers.s2.http: \"https://x\" is not a URL such as http://s1:8080/api/v1"},
+         "a.json: peers.s2.http: \"ftp://x\" is not a URL such as http://s1:8080/api/v1, "
+         "without a query"},
         {"{\"service\":\"s0\",\"workload\":{\"threads\":0,\"internalService\":{\"loader\":"
          "{\"sleepStress\":{\"sleepTime\":-1}}}},\"egres\":{}}",
          "a.json: workload.threads: 0 is below 1; give 1 to 1024\n"

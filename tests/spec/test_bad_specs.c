@@ -226,8 +226,29 @@ static const struct bad bad_specs[] = {
      "app.yaml:8: s0: spec.workload.externalServices[0].services[0]: no service \"s9\" in these "
      "files; known are s0, s1"},
     {"  egress:\n"
-     "    mode: forward\n",
-     "app.yaml:7: s0: spec.egress.mode: forward is not available in this version; give simulate"},
+     "    mode: real\n",
+     "app.yaml:7: s0: spec.egress.mode: \"real\" is not known here; give simulate or forward"},
+    {"  egress:\n"
+     "    destinations: [{name: s1}, {name: s2}, {name: s1, mode: simulate}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[2].name: s1 stands here twice; remove one"},
+    {"  egress:\n"
+     "    destinations: [{mode: forward}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[0].name: missing; give a value such as s1"},
+    {"  egress:\n"
+     "    destinations: [{name: s1, url: 's1:8080'}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[0].url: \"s1:8080\" is not a URL such as "
+     "http://s1:8080/api/v1, without a query"},
+    {"  egress:\n"
+     "    forward: {tls: {certificate: /a.pem}}\n",
+     "app.yaml:7: s0: spec.egress.forward.tls: certificate and key belong together; give both or "
+     "neither"},
+    {"  egress:\n"
+     "    forward: {tls: {ca: a.pem}}\n",
+     "app.yaml:7: s0: spec.egress.forward.tls.ca: \"a.pem\" is not an absolute path such as "
+     "/etc/dpumesh/tls/ca.crt"},
+    {"  egress:\n"
+     "    forward: {hops: 255}\n",
+     "app.yaml:7: s0: spec.egress.forward.hops: 255 is above 254; give 1 to 254"},
     {"  egress:\n"
      "    timeout: 50\n",
      "app.yaml:7: s0: spec.egress.timeout: 50 has no unit; write a duration such as \"50ms\""},

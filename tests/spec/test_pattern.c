@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "spec/pattern.h"
+#include "spec/url.h"
 
 static const char *const texts[] = {
     "",
@@ -42,6 +43,34 @@ static const char *const texts[] = {
     "/a%20b",
     "/a'b\"",
     "/~$&()*+,;=:@!",
+    "http://s1",
+    "http://s1:8080/api/v1",
+    "https://a.b-c.example:65535/~x!$&'()*+,;=:@%20",
+    "http://[::1]:1/",
+    "http://[1.2.3.4]/",
+    "http://[::1",
+    "http://[]",
+    "http://:80",
+    "http://",
+    "http:/s1",
+    "HTTP://s1",
+    "ftp://s1",
+    "http://s1:",
+    "http://s1:0",
+    "http://s1:09",
+    "http://s1:65536",
+    "http://s1:99999",
+    "http://s1:100000",
+    "http://s1:8a",
+    "http://s1a?b",
+    "http://s1/a?b",
+    "http://s1/#b",
+    "http://s1/a b",
+    "http://s1/\"",
+    "http://s1/<>",
+    "http://s1/\x7f",
+    "http://u@s1/",
+    "http://s_1/",
     "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc",
     "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcd",
     "a.abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc",
@@ -53,7 +82,7 @@ Test(pattern, two_forms)
 {
     static const struct field_pattern *const patterns[] = {
         &pattern_label_name, &pattern_label_value,  &pattern_namespace, &pattern_object_name,
-        &pattern_image,      &pattern_service_name, &pattern_path,
+        &pattern_image,      &pattern_service_name, &pattern_path,      &pattern_service_url,
     };
     for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
         const struct field_pattern *pattern = patterns[i];
