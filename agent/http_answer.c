@@ -172,6 +172,15 @@ static size_t head_length(struct text text)
     return 0;
 }
 
+/* Whether text is, or may become, a status line: what speaks another protocol is told at once, and
+ * not when it has sent no line end for long enough. */
+static bool may_be_http(struct text text)
+{
+    static const char begin[] = "HTTP/1.";
+    size_t length = text.length < sizeof begin - 1 ? text.length : sizeof begin - 1;
+    return memcmp(text.at, begin, length) == 0;
+}
+
 /* Keeps bytes for later; false: over the cap. */
 static bool hold(struct http_answer *answer, struct text text, size_t max)
 {
@@ -213,10 +222,10 @@ static enum http_answer_state feed_head(struct http_answer *answer, struct text 
     if (!hold(answer, part, HTTP_ANSWER_HEAD_MAX))
         return HTTP_ANSWER_TOO_LARGE;
     step(in, part.length);
-    if (!(length = head_length((struct text){answer->hold, answer->held})))
-        return HTTP_ANSWER_MORE;
-    enum http_answer_state state =
-        read_head(answer, (struct text){answer->hold, answer->held}, body_max);
+    struct text held = {answer->hold, answer->held};
+    if (!(length = head_length(held)))
+        return may_be_http(held) ? HTTP_ANSWER_MORE : HTTP_ANSWER_MALFORMED;
+    enum http_answer_state state = read_head(answer, held, body_max);
     drop_held(answer);
     return state;
 }

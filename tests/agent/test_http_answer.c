@@ -119,6 +119,8 @@ Test(http_answer, malformed)
         "HTTP/1.1 200OK\r\n\r\n",
         "HTTP/1.2 200 OK\r\n\r\n",
         "HTTP/1.1 101 Switching\r\n\r\n",
+        "SSH-2.0-OpenSSH_9.2",
+        "\x16\x03\x01",
         "{\"req_id\": 1}\n\n",
         "\r\n\r\n",
         OK "Content-Length: x\r\n\r\n",

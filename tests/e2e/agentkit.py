@@ -49,6 +49,7 @@ REASONS = {
     "too_many_connections": (503,),
     "draining": (503,),
     "external_timeout": (504,),
+    "hop_limit": (508,),
 }
 
 
