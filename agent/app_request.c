@@ -324,7 +324,7 @@ static bool admit(struct app *app, uint32_t index)
         return false;
     }
     if (m->hops > app->config->config->egress.forward.hops) {
-        refuse(app, index, REJECT_HOP_LIMIT);
+        app_refuse(app, index, REJECT_HOP_LIMIT);
         return false;
     }
     enum reject_reason reason = choose_plan(app, r, m, sentence);

@@ -244,8 +244,8 @@ static const struct bad bad_specs[] = {
      "neither"},
     {"  egress:\n"
      "    forward: {tls: {ca: a.pem}}\n",
-     "app.yaml:7: s0: spec.egress.forward.tls.ca: \"a.pem\" is not an absolute path such as "
-     "/etc/dpumesh/tls/ca.crt"},
+     "app.yaml:7: s0: spec.egress.forward.tls.ca: \"a.pem\" is not an absolute path without "
+     "spaces, such as /usr/lib/dpumesh/plugins/example.so"},
     {"  egress:\n"
      "    forward: {hops: 255}\n",
      "app.yaml:7: s0: spec.egress.forward.hops: 255 is above 254; give 1 to 254"},
