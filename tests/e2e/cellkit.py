@@ -39,7 +39,7 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 class Cell:
     """A muBench cell: answers on its path, calls its external services one after the other, and counts."""
 
-    def __init__(self, name, calls=None, mean_kb=0.05, status=200, tls=None, address="127.0.0.1"):
+    def __init__(self, name, calls=None, mean_kb=0.05, status=200, tls=None, address="127.0.0.1", port=0):
         self.name, self.calls, self.mean_kb, self.status = name, calls or {}, mean_kb, status
         self.requests, self.sizes, self.connections = [], [], 0
         self.random = random.Random(name)
@@ -64,7 +64,7 @@ class Cell:
             def log_message(self, *_):
                 pass
 
-        self.server = _Server((address, 0), Handler)
+        self.server = _Server((address, port), Handler)
         if tls:
             self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
@@ -122,11 +122,13 @@ class Cell:
 class Callee:
     """Accepts connections and gives each to `behave(connection, number)`, in a thread."""
 
-    def __init__(self, behave, address="127.0.0.1"):
+    def __init__(self, behave, address="127.0.0.1", port=0):
         self.behave = behave
-        self.socket = socket.create_server((address, 0), backlog=1024)
+        self.socket = socket.create_server(
+            (address, port), backlog=1024, family=socket.AF_INET6 if ":" in address else socket.AF_INET
+        )
         self.port = self.socket.getsockname()[1]
-        self.url = f"http://{address}:{self.port}{PATH}"
+        self.url = f"http://{f'[{address}]' if ':' in address else address}:{self.port}{PATH}"
         self.accepted = 0
         self.connections = []
         self.over = threading.Event()

@@ -1,0 +1,148 @@
+"""Real calls over TLS: the callee is verified, we show a certificate where one is given, and renewed files are taken
+up without a restart."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from agentkit import calls, eventually
+from cellkit import Cell, server_tls
+from test_agent_forward import QUIET, results
+
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificates")
+
+
+class Authority:
+    """A certificate authority in a folder."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.certificate, self.key = folder / f"{name}.crt", folder / f"{name}.key"
+        self.run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                 "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
+
+    @staticmethod
+    def run(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    def issue(self, name, alternative=None):
+        """(certificate, key) of that common name and alternative name."""
+        certificate, key, request = (self.folder / f"{name}.{end}" for end in ("crt", "key", "csr"))
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={alternative}\n" if alternative else "basicConstraints=CA:FALSE\n")
+        self.run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                 "-keyout", key, "-out", request)
+        self.run("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
+                 "-days", "2", "-extfile", extensions, "-out", certificate)
+        return certificate, key
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ca"), "ours")
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("other"), "theirs")
+
+
+def agent(start, cell, **tls):
+    files = {name: str(path) for name, path in tls.items()}
+    return start(
+        workload={"internalService": QUIET, "externalServices": calls(["s1"])},
+        egress={
+            "destinations": [{"name": "s1", "url": cell.url}],
+            "forward": {"tls": files, "retries": {"most": 0}, "idleTimeout": "20ms"},
+        },
+    )
+
+
+def cell(pair, client_ca=None):
+    return Cell("s1", tls=server_tls(*pair, client_ca))
+
+
+def test_a_verified_callee(start, authority):
+    with cell(authority.issue("good", "IP:127.0.0.1")) as callee:
+        s0 = agent(start, callee, ca=authority.certificate)
+        body = '{"s0": [{"s1": []}]}'
+        assert s0.ask()["status"] == s0.ask(method="POST", body=body)["status"] == 200
+        assert [r.method for r in callee.requests] == ["GET", "POST"]
+        assert results(s0) == {"ok": 2}
+
+
+def test_a_large_answer(start, authority):
+    with cell(authority.issue("large", "IP:127.0.0.1")) as callee:
+        callee.mean_kb = 3000
+        s0 = agent(start, callee, ca=authority.certificate)
+        assert [s0.ask()["status"] for _ in range(5)] == [200] * 5
+        assert s0.metrics().total("dpumesh_forward_received_bytes_total") > sum(callee.sizes)
+
+
+@pytest.mark.parametrize("name", ["IP:127.0.0.2", "DNS:s1", None])
+def test_another_name(start, authority, name):
+    with cell(authority.issue(f"other-{name}".replace(":", "-"), name)) as callee:
+        s0 = agent(start, callee, ca=authority.certificate)
+        assert s0.ask()["status"] == 500
+        assert results(s0) == {"tls": 1}
+        assert callee.requests == []
+        assert "no TLS with a callee" in s0.errors()
+
+
+def test_another_authority(start, authority, stranger):
+    with cell(stranger.issue("stranger", "IP:127.0.0.1")) as callee:
+        s0 = agent(start, callee, ca=authority.certificate)
+        assert s0.ask()["status"] == 500
+        assert results(s0) == {"tls": 1}
+        assert callee.requests == []
+
+
+def test_the_systems_authorities_do_not_know_it(start, authority):
+    with cell(authority.issue("system", "IP:127.0.0.1")) as callee:
+        s0 = agent(start, callee)
+        assert s0.ask()["status"] == 500
+        assert results(s0) == {"tls": 1}
+
+
+def test_a_client_certificate(start, authority):
+    with cell(authority.issue("mutual", "IP:127.0.0.1"), client_ca=authority.certificate) as callee:
+        certificate, key = authority.issue("s0")
+        s0 = agent(start, callee, ca=authority.certificate, certificate=certificate, key=key)
+        assert s0.ask()["status"] == 200
+        bare = agent(start, callee, ca=authority.certificate)
+        assert bare.ask()["status"] == 500
+        assert set(results(bare)) <= {"tls", "reset", "cut"} and sum(results(bare).values()) == 1
+
+
+def test_no_such_file(start, authority, tmp_path):
+    with cell(authority.issue("nofile", "IP:127.0.0.1")) as callee:
+        s0 = agent(start, callee, ca=tmp_path / "none.crt")
+        assert s0.ask()["status"] == 500
+        assert results(s0) == {"tls": 1}
+        assert "none.crt" in s0.errors()
+
+
+def test_renewed_files(start, authority, stranger, tmp_path):
+    """The authorities' file is replaced by another: the new one counts for the next connection; a bad one changes nothing."""
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(stranger.certificate.read_bytes())
+    with cell(authority.issue("renewed", "IP:127.0.0.1")) as callee:
+        s0 = agent(start, callee, ca=ca)
+        assert s0.ask()["status"] == 500
+        beside = tmp_path / "new.crt"
+        beside.write_bytes(authority.certificate.read_bytes())
+        beside.rename(ca)
+        eventually(lambda: s0.ask()["status"] == 200)
+        ca.write_text("no certificate")
+        # Looked at once a second: two new connections, more than that apart, go by the old ones.
+        eventually(lambda: s0.ask()["status"] == 200 and "the old ones stay" in s0.errors())
+        assert s0.ask()["status"] == 200
+
+
+def test_plain_http_at_the_port(start, authority):
+    with Cell("s1") as callee:
+        callee.url = callee.url.replace("http:", "https:")
+        s0 = agent(start, callee, ca=authority.certificate)
+        assert s0.ask()["status"] == 500
+        assert set(results(s0)) <= {"tls", "reset"}
