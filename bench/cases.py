@@ -214,7 +214,10 @@ def nginx(bench):
 
 
 def wrk(bench, server, url):
-    before, waited = server.cpu_ns(), server.waited_ns()
+    """A rate, and what it cost. server: the process that is asked, or a list of all that take part."""
+    servers = server if isinstance(server, list) else [server]
+    server = servers[0]
+    before, waited = sum(s.cpu_ns() for s in servers), sum(s.waited_ns() for s in servers)
     command = ["taskset", "-c", str(bench.load_core), "wrk", "-t1", "-c64", f"-d{bench.pick(3, 1)}s", url]
     if not shutil.which("wrk"):
         raise Unmeasured("wrk is not installed; ./dev setup bench installs it")
@@ -224,12 +227,13 @@ def wrk(bench, server, url):
     bad = re.search(r"Non-2xx.*: (\d+)|Socket errors.*", run.stdout)
     if not rate or bad:
         raise Unmeasured(f"wrk against {server.name}: {bad[0] if bad else run.stdout + run.stderr}")
-    spent = server.cpu_ns() - before
+    spent = sum(s.cpu_ns() for s in servers) - before
     return {
         "rate_per_s": float(rate[1]),
         "server_us_per_request": spent / 1e3 / int(count[1]),
         "server_busy": spent / 1e9 / run.seconds,
-        "server_waited": (server.waited_ns() - waited) / 1e9 / run.seconds,
+        # Of several on one core each waits for the others: that is no disturbance.
+        "server_waited": (server.waited_ns() - waited) / 1e9 / run.seconds if len(servers) == 1 else 0,
         "load_waited": run.waited,
     }
 
@@ -265,6 +269,114 @@ def http(bench):
             note,
             disturbed,
         )
+    ]
+
+
+PROXY = """
+daemon off;
+worker_processes 1;
+pid {directory}/proxy.pid;
+error_log {directory}/proxy.log warn;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  upstream back {{ server {back}; keepalive 512; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://back;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }}
+  }}
+}}
+"""
+
+
+def nginx_proxy(bench, back):
+    """nginx as a reverse proxy in front of a server; both on the server's core."""
+    port, path = free_port(), f"{bench.directory}/proxy.conf"
+    text = PROXY.format(directory=bench.directory, port=port, back=back.http.removeprefix("http://"))
+    pathlib.Path(path).write_text(text)
+    process = Process(["/usr/sbin/nginx", "-c", path, "-p", bench.directory], bench.core, bench.directory)
+    process.http = f"http://127.0.0.1:{port}"
+    try:
+        process.wait_until(lambda: fetch(process.http) == "abc", "answering")
+    except Unmeasured:
+        process.__exit__()
+        raise
+    return process
+
+
+def forwarding(bench, back):
+    """An agent whose requests make one real call each, to an agent that answers at once."""
+    return bench.agent(
+        parts={
+            "egress": {"mode": "forward"},
+            "peers": {"s1": {"http": back.http + "/api/v1"}},
+            "datapath": {"mode": "direct"},
+        }
+    )
+
+
+def p50(bench, server, url):
+    """Median latency of one request after the other, in us."""
+    report = bench.load(server, url, "-k", "-c", 1, "-d", bench.pick("2s", "1s"), "--warmup", "300ms")
+    if report["failures"] or not report["latency_us"]:
+        raise Unmeasured(f"{server.name}: {report['failures']} of {report['requests']} failed")
+    return report["latency_us"]["p50"]
+
+
+def chain(bench):
+    """a real call: two agents, one calling the other, against nginx as a proxy in front of nginx; all on one core"""
+    rates, hops = {"ours": [], "nginx": []}, {"ours": [], "nginx": []}
+    direct = {"datapath": {"mode": "direct"}}
+    with bench.agent(calls=False, parts=direct) as back, forwarding(bench, back) as front, nginx(bench) as server:
+        with nginx_proxy(bench, server) as proxy:
+            pairs = {"ours": (front, back, "/api/v1"), "nginx": (proxy, server, "/")}
+            for name, (first, second, path) in pairs.items():
+                if fetch(first.http + path) is None:
+                    raise Unmeasured(f"{name}: the chain does not answer")
+            for _ in range(bench.pick(5, 2)):
+                for name, (first, second, path) in pairs.items():
+                    rates[name].append(wrk(bench, [first, second], first.http + path))
+            for _ in range(bench.pick(5, 2)):
+                for name, (first, second, path) in pairs.items():
+                    both = p50(bench, first, first.http + path)
+                    hops[name].append(both - p50(bench, second, second.http + path))
+    bench.raw["chain"] = {"rates": rates, "hops_us": hops}
+    pairs, disturbed = calm_pairs(rates["ours"], rates["nginx"])
+    ours, control = ([run["rate_per_s"] for run in runs] for runs in zip(*pairs))
+    ratio = median([a / b for a, b in zip(ours, control)])
+    costs = [median([run["server_us_per_request"] for run in runs]) for runs in zip(*pairs)]
+    ours_us, nginx_us = median(hops["ours"]), median(hops["nginx"])
+    return [
+        row(
+            "chain of two: requests a second",
+            f"{median(ours):,.0f}",
+            f"{median(control):,.0f}",
+            f"{ratio:.2f}",
+            ">= 0.5 of nginx",
+            ratio >= 0.5,
+            f"ours {costs[0]:.2f} us CPU a request in both, nginx {costs[1]:.2f}",
+            disturbed,
+        ),
+        row(
+            "chain of two: p50 that the hop adds",
+            f"{ours_us:.0f} us",
+            f"{nginx_us:.0f} us",
+            f"{ours_us / nginx_us:.2f}" if nginx_us > 0 else "-",
+            "<= nginx",
+            ours_us <= nginx_us,
+            "one request at a time; the chain's p50 less that of its end alone",
+            disturbed,
+        ),
     ]
 
 
@@ -484,6 +596,7 @@ CASES = {
     "bridge-16": bridge_16,
     "wakes": wakes,
     "http": http,
+    "chain": chain,
     "added": added,
     "hop": hop,
     "scrape": scrape,

@@ -201,9 +201,9 @@ class Bench:
     def pick(self, full, quick):
         return quick if self.quick else full
 
-    def agent(self, egress="50ms", calls=True, cores=None, datapath=None):
+    def agent(self, egress="50ms", calls=True, cores=None, datapath=None, parts=None):
         """A running dpumesh-agent on the server's core; with `calls` each request makes one simulated call of
-        `egress`. Without a proxy, unless a data path is given."""
+        `egress`. Without a proxy, unless a data path is given. parts: more of the configuration, or other."""
         config = {
             "apiVersion": "dpumesh.io/agent/v1alpha1",
             "service": "s0",
@@ -215,6 +215,7 @@ class Bench:
         }
         if calls:
             config["workload"]["externalServices"] = [{"services": ["s1"]}]
+        config |= parts or {}
         path = pathlib.Path(self.directory) / f"agent-{time.monotonic_ns()}.json"
         path.write_text(json.dumps(config))
         command = [self.program("bin", "dpumesh-agent"), "--config", path]
