@@ -32,7 +32,7 @@ EOF
 }
 
 declare -A sets=(
-  [build]="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev libyaml-dev libcurl4-openssl-dev libssl-dev libck-dev
+  [build]="gcc libc6-dev cmake ninja-build pkg-config libc-ares-dev libjansson-dev libmicrohttpd-dev libyaml-dev libcurl4-openssl-dev libssl-dev libck-dev
     libnlopt-dev libigraph-dev"
   [lint]="clang-format-16 clang-tidy-16 shellcheck python3"
   [test]="clang-16 libclang-rt-16-dev libcriterion-dev python3-pytest python3-pytest-timeout
@@ -54,7 +54,7 @@ declare -A commands=(
   [images]="buildah"
   [node]="containerd gcc ip iptables prometheus runc tini"
 )
-declare -A modules=([build]="jansson libmicrohttpd yaml-0.1 ck nlopt igraph" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="" [node]="")
+declare -A modules=([build]="jansson libcares libssl libmicrohttpd yaml-0.1 ck nlopt igraph" [lint]="" [test]="criterion" [bench]="" [kube]="" [images]="" [node]="")
 
 offer_help "$@"
 print=0
