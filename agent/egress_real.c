@@ -59,8 +59,7 @@ bool egress_begin_real(struct io *io, uint32_t index)
         .message = arena_at(arena, call->message),
         .body = call->body_length ? arena_at(arena, call->body_offset) : NULL,
         .body_length = call->body_length,
-        .deadline_ns =
-            timeout ? egress_submitted_ns(io, call->stamp_us) + timeout : UINT64_MAX};
+        .deadline_ns = timeout ? egress_submitted_ns(io, call->stamp_us) + timeout : UINT64_MAX};
     forward_begin(forward, &asked, io->now_ns);
     return true;
 }

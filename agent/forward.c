@@ -106,8 +106,7 @@ void call_place(struct forward *f, uint32_t index)
     if (free && !call->fresh && link_reuse(f, d, index))
         return;
     /* It is not to be kept waiting by those that may not carry it. */
-    if (free && call->fresh && d->links >= settings_of(f)->connections &&
-        d->idle.last != POOL_NONE)
+    if (free && call->fresh && d->links >= settings_of(f)->connections && d->idle.last != POOL_NONE)
         link_close(f, d->idle.last);
     int address = free && d->links < settings_of(f)->connections ? destination_address(f, d) : -1;
     if (address >= 0) {

@@ -1,6 +1,6 @@
 /*
- * Real calls to other services over HTTP/1.1 (egress.mode forward): a client on the I/O thread's own
- * epoll set, with kept connections, no thread and no allocation a call. docs/agent.md has the
+ * Real calls to other services over HTTP/1.1 (egress.mode forward): a client on the I/O thread's
+ * own epoll set, with kept connections, no thread and no allocation a call. docs/agent.md has the
  * states, bounds and failures; docs/dependencies.md why this is not libcurl.
  *
  *     struct forward *f = forward_new(&setup);
@@ -87,8 +87,8 @@ void forward_metrics_declare(struct metrics *registry, struct forward_metrics *r
 
 /* A call to make. What it points to stays valid until it is done. */
 struct forward_call {
-    uint32_t owner;  /* given back to done() */
-    uint16_t target; /* targets.h */
+    uint32_t owner;                        /* given back to done() */
+    uint16_t target;                       /* targets.h */
     const struct request_message *message; /* whose query, headers and hops travel on */
     const char *body;                      /* a member of a JSON object, as "s1": [...] */
     uint32_t body_length;                  /* 0: nothing is POSTed, it is a GET */

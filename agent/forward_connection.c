@@ -66,8 +66,7 @@ static void make_idle(struct forward *f, uint32_t index)
 
 static void leave_idle(struct forward *f, uint32_t index)
 {
-    list_remove(f, &destination_at(f, link_at(f, index))->idle, index,
-                offsetof(struct link, idle));
+    list_remove(f, &destination_at(f, link_at(f, index))->idle, index, offsetof(struct link, idle));
     list_remove(f, &f->aging, index, offsetof(struct link, age));
 }
 

@@ -8,10 +8,10 @@
 #include "base/memory.h"
 
 enum {
-    SERVICE_PORT = 8080,      /* of the Service that the operator makes */
-    TTL_MIN_S = 1,            /* names are looked up no more often */
-    TTL_MAX_S = 300,          /* nor more rarely */
-    EJECTIONS_COUNTED = 10,   /* the ban grows no further */
+    SERVICE_PORT = 8080,    /* of the Service that the operator makes */
+    TTL_MIN_S = 1,          /* names are looked up no more often */
+    TTL_MAX_S = 300,        /* nor more rarely */
+    EJECTIONS_COUNTED = 10, /* the ban grows no further */
     RETRY_TOKENS_AT_FIRST = 10
 };
 
@@ -47,8 +47,7 @@ static bool same_address(const union resolver_address *a, const union resolver_a
     return a->any.sa_family == AF_INET6
                ? memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0 &&
                      a->v6.sin6_port == b->v6.sin6_port
-               : a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr &&
-                     a->v4.sin_port == b->v4.sin_port;
+               : a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr && a->v4.sin_port == b->v4.sin_port;
 }
 
 /* The place of an address that has one, or a place for it, or NULL. */
@@ -92,8 +91,8 @@ static void set_url(struct forward *f, struct destination *d, char *text)
     if (!url_parse(d->text, &d->url))
         abort();
     d->host = xstrndup(d->url.host, d->url.host_length);
-    d->tail = xasprintf(" HTTP/1.1\r\nHost: %.*s\r\n", (int)d->url.authority_length,
-                        d->url.authority);
+    d->tail =
+        xasprintf(" HTTP/1.1\r\nHost: %.*s\r\n", (int)d->url.authority_length, d->url.authority);
     d->generation++;
     d->lookup_again_ns = 0;
     union resolver_address literal;

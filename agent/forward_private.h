@@ -84,14 +84,14 @@ struct address {
 /* One callee. Made when it is first called, freed with the client. */
 struct destination {
     uint16_t target;
-    bool real;       /* as the configuration has it: forward */
-    bool literal;    /* its URL holds an address: nothing is looked up */
-    bool looking;    /* a lookup is under way */
-    bool pumping;    /* forward_pump() is at work */
-    char *text;      /* the URL */
-    struct url url;  /* parts of text */
-    char *host;      /* of the URL, with its NUL */
-    char *tail;      /* what stands behind the target in a request: version and Host */
+    bool real;                   /* as the configuration has it: forward */
+    bool literal;                /* its URL holds an address: nothing is looked up */
+    bool looking;                /* a lookup is under way */
+    bool pumping;                /* forward_pump() is at work */
+    char *text;                  /* the URL */
+    struct url url;              /* parts of text */
+    char *host;                  /* of the URL, with its NUL */
+    char *tail;                  /* what stands behind the target in a request: version and Host */
     uint32_t generation;         /* of its URL */
     uint32_t looking_generation; /* when the lookup began */
     struct address addresses[RESOLVER_ADDRESSES_MAX];

@@ -217,8 +217,8 @@ static enum http_answer_state feed_head(struct http_answer *answer, struct text 
     }
     /* At most up to a line end, which may be the last one, so that no body is held. */
     const char *newline = memchr(in->at, '\n', in->length);
-    struct text part = {in->at, newline && answer->held ? (size_t)(newline + 1 - in->at)
-                                                        : in->length};
+    struct text part = {in->at,
+                        newline && answer->held ? (size_t)(newline + 1 - in->at) : in->length};
     if (!hold(answer, part, HTTP_ANSWER_HEAD_MAX))
         return HTTP_ANSWER_TOO_LARGE;
     step(in, part.length);

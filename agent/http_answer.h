@@ -35,10 +35,10 @@ struct http_answer {
     uint64_t body_bytes; /* so far */
     /* private */
     uint8_t stage;
-    uint64_t left;       /* of the body or chunk */
-    uint32_t held;       /* bytes at `hold` */
-    uint32_t trailer;    /* bytes of trailers so far */
-    char *hold;          /* the front of a head or line */
+    uint64_t left;    /* of the body or chunk */
+    uint32_t held;    /* bytes at `hold` */
+    uint32_t trailer; /* bytes of trailers so far */
+    char *hold;       /* the front of a head or line */
 };
 
 /* Takes bytes; *ret_taken is how many, all of them unless the answer is done before their end. */

@@ -123,11 +123,11 @@ struct connection_list {
 
 /* A call that the outside world is working on. */
 struct egress_call {
-    struct wheel_node node; /* node.user: the tag; a real call is not in the wheel */
-    uint32_t due_us;        /* how long it is to take */
-    uint32_t stamp_us;      /* when it was submitted */
-    uint32_t bytes;         /* of its message */
-    uint32_t message;       /* in the forward arena, until the call is completed */
+    struct wheel_node node;            /* node.user: the tag; a real call is not in the wheel */
+    uint32_t due_us;                   /* how long it is to take */
+    uint32_t stamp_us;                 /* when it was submitted */
+    uint32_t bytes;                    /* of its message */
+    uint32_t message;                  /* in the forward arena, until the call is completed */
     uint32_t body_offset, body_length; /* likewise: what is POSTed on */
     uint16_t target;                   /* the callee's number */
     uint16_t status;
@@ -139,7 +139,7 @@ struct egress {
     struct wheel wheel;
     struct random_stream random;
     struct forward *forward; /* real calls; NULL until a configuration asks for them */
-    uint32_t active; /* being worked on: crossing on their way out, in the wheel, or real */
+    uint32_t active;         /* being worked on: crossing on their way out, in the wheel, or real */
     uint32_t done_first, done_last; /* finished, wait for room in the egress CQ */
 };
 

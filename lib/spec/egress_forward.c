@@ -63,20 +63,20 @@ static void check_pair(const void *record, json_t *object, const struct place *p
 
     (void)object;
     if (!forward->tls.certificate != !forward->tls.key)
-        place_problem(place, problems,
-                      "certificate and key belong together; give both or neither");
+        place_problem(place, problems, "certificate and key belong together; give both or neither");
 }
 
 #define TLS_FIELD(name_, member_, unset_, help_)                                                   \
     {                                                                                              \
         .name = (name_), .type = FIELD_STRING, FIELD_AT(struct forward_settings, tls.member_),     \
-        .flags = FIELD_OPTIONAL, .min = 1, .max = 1000, .pattern = &pattern_absolute_path,        \
+        .flags = FIELD_OPTIONAL, .min = 1, .max = 1000, .pattern = &pattern_absolute_path,         \
         .unset = (unset_), .help = (help_)                                                         \
     }
 
 static const struct field tls_fields[] = {
-    TLS_FIELD("ca", ca, "the system's", "File with the authorities (PEM) that callees at `https` "
-                                        "URLs are verified by."),
+    TLS_FIELD("ca", ca, "the system's",
+              "File with the authorities (PEM) that callees at `https` "
+              "URLs are verified by."),
     TLS_FIELD("certificate", certificate, "none",
               "File with the certificate (PEM, its chain behind it) that is shown to callees."),
     TLS_FIELD("key", key, "none", "File with that certificate's key (PEM)."),
@@ -133,7 +133,8 @@ static const struct field forward_fields[] = {
      .fallback = "16",
      .min = 1,
      .max = 254,
-     .help = "Calls in a row that may lead to a request; with one more it is taken for a loop (508)."},
+     .help =
+         "Calls in a row that may lead to a request; with one more it is taken for a loop (508)."},
     {.name = "retries",
      .type = FIELD_RECORD,
      .record = &retries_record,

@@ -7,7 +7,6 @@
 
 /* egress */
 
-
 LATENCY_CHECK_FUNCTIONS(egress, struct egress_settings, latency)
 
 /* One record with egress_settings: the seed stands beside the distribution there. */

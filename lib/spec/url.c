@@ -9,8 +9,7 @@ static const char digits[] = "0123456789";
 /* The host's bytes at text, brackets included; 0: there is none. */
 static size_t host_span(const char *text, struct url *url)
 {
-    static const char name[] =
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
+    static const char name[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
     bool v6 = *text == '[';
     size_t length = v6 ? strspn(text + 1, "0123456789abcdefABCDEF:.") : strspn(text, name);
 

@@ -23,8 +23,9 @@ Test(targets, a_name_keeps_its_number)
 Test(targets, what_is_no_service_has_none)
 {
     static const char *const names[] = {
-        "", "S1", "1s", "s_1", "s1.other", "s1/", "s1-", "a b",
-        "a123456789012345678901234567890123456789012345678901234567890"};
+        "",    "S1",       "1s",
+        "s_1", "s1.other", "s1/",
+        "s1-", "a b",      "a123456789012345678901234567890123456789012345678901234567890"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cr_expect_eq(number(names[i]), TARGET_NONE, "%s", names[i]);
     cr_expect_eq(target_number("s1\0x", 4), TARGET_NONE);
