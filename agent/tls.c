@@ -157,10 +157,11 @@ int tls_open(struct tls *tls, int fd, const char *host, uint64_t now_ns,
     bool is_address =
         inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
     bool ready = ssl && SSL_set_fd(ssl, fd) == 1;
+    cleanup_free char *name = xstrdup(host); /* OpenSSL's macro casts const away */
     if (ready && is_address)
         ready = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
     else if (ready)
-        ready = SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+        ready = SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
     if (!ready) {
         SSL_free(ssl);
         return error_make(err, EPROTO, "no TLS session: %s", reason());
