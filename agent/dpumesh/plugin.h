@@ -22,8 +22,8 @@
  *
  * Trust. A plugin is a part of the agent's process: if it crashes, the agent does.
  */
-#ifndef DPUMESH_PLUGIN_H
-#define DPUMESH_PLUGIN_H
+#ifndef DPUMESH_AGENT_DPUMESH_PLUGIN_H
+#define DPUMESH_AGENT_DPUMESH_PLUGIN_H
 
 #include <stddef.h>
 #include <stdint.h>

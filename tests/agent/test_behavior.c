@@ -60,6 +60,29 @@ Test(behavior, a_plugin_that_cant_be_opened_is_a_problem)
     cr_assert_null(all.list);
 }
 
+/* One that is not given is the workload's own, and so is its plugin: a reference for each that was
+ * opened, and no other. */
+Test(behavior, plugins_are_dropped_once)
+{
+#define USE "{\"plugin\":{\"path\":\"" PLUGINS "/sample.so\",\"function\":\"nothing\"}}"
+    cleanup_agent_config struct agent_config *config =
+        config_of("{\"service\":\"s0\",\"workload\":{\"internalService\":" USE
+                  ",\"alternativeBehaviors\":{\"a\":{\"internalService\":" USE "},\"b\":{}}}}");
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct behaviors all;
+    cr_assert_eq(behaviors_make(config, "a.json", &all, &problems), 0);
+    struct plugin *own = all.list[0].plugin, *other = all.list[1].plugin;
+    cr_assert(own && other && own != other && all.list[2].plugin == own);
+    plugin_take(own);
+    plugin_take(other);
+    behaviors_free(&all);
+    cr_assert_eq(own->references, 1);
+    cr_assert_eq(other->references, 1);
+    plugin_drop(own);
+    plugin_drop(other);
+    plugin_reap();
+}
+
 Test(behavior, is_chosen_by_the_first_bid)
 {
     cleanup_agent_config struct agent_config *config =
