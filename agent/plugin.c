@@ -60,14 +60,15 @@ static int find(const struct dpumesh_plugin *plugin, const struct internal_servi
 int plugin_open(const struct internal_service *internal, struct plugin **ret_plugin,
                 struct error **err)
 {
-    const struct dpumesh_plugin *object;
-    const struct dpumesh_function *function;
+    const struct dpumesh_plugin *object = NULL;
+    const struct dpumesh_function *function = NULL;
     char sentence[SENTENCE_BYTES] = "";
     void *state = NULL;
     int result = load(internal->plugin_path, &object, err);
-    if (result == 0)
-        result = find(object, internal, &function, err);
-    if (result < 0)
+    if (result < 0 || !object)
+        return result;
+    result = find(object, internal, &function, err);
+    if (result < 0 || !function)
         return result;
     cleanup_free char *params =
         internal->plugin_params ? json_dumps(internal->plugin_params, JSON_COMPACT) : xstrdup("{}");
