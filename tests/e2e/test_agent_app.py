@@ -1,22 +1,35 @@
-"""What a request does: muBench's vocabulary (contract, section 2).
+"""What a request does: muBench's vocabulary (contract, section 2), each rule with its test. Where no file is
+named, it is this one.
 
-    demand                                                test
-    no internal service, no calls                         test_nothing_to_do
-    loader: sleep, on by default with 10 ms               test_loader_sleeps
-    loader: cpu, threads x trials                         test_loader_computes
-    compute_pi                                            test_compute_pi
+    path, GET and POST over HTTP                          test_agent_http.py: test_the_application_answers_get_and_post
+    workers times threads compute at once                 test_agent_stress.py: test_threads_cap_memory
+    external_services: groups run in parallel             test_groups_run_in_parallel
+    ... services of a group one after another             test_services_of_a_group_run_one_after_another
+    ... seq_len: a random sample of that size             test_a_sample_of_a_group, test_a_whole_group_keeps_its_order
+    ... probabilities, 1 by default                       test_probabilities, test_probabilities_of_each_call
+    ... s1__2 means s1                                    test_a_service_called_twice
+    ... any failed call makes the answer 500              test_an_unknown_callee, test_a_failed_call_ends_its_group
+    ... and one that times out 504                        test_agent_egress.py: test_a_call_that_takes_too_long
+    internal_service: none                                test_nothing_to_do
+    ... compute_pi: range_complexity, digits of pi        test_compute_pi, test_agent_stress.py: test_range_complexity_is_uniform;
+                                                          the digits: tests/agent/test_pi.c
+    ... loader: cpu_stress, threads x trials              test_loader_computes, test_many_trials
+    ... loader: memory_stress, disk_stress                test_agent_stress.py
+    ... loader: sleep_stress, on by default with 10 ms    test_loader_sleeps
+    ... loader: one after another                         test_agent_stress.py: test_all_of_the_loader
+    ... colosseum                                         test_agent_stress.py: test_colosseum
+    ... fails: 500 {"message": "Error"}                   test_agent_stress.py: test_work_that_fails
     size of the answer: max(1, 1000 * Exp(mean))          test_the_size_of_answers
-    groups in parallel                                    test_groups_run_in_parallel
-    services of a group one after another                 test_services_of_a_group_run_one_after_another
-    seq_len: a random sample, in random order             test_a_sample_of_a_group
-    probabilities                                         test_probabilities
-    s1__2 means s1                                        test_a_service_called_twice
-    unknown callee: 500                                   test_an_unknown_callee, test_a_failed_call_ends_its_group
-    a service that calls itself                           test_a_service_that_calls_itself
-    trace body replaces the call graph                    test_a_trace_replaces_the_calls; bad ones: test_agent_input.py
+    ... 10 and 11 kB by default                           test_the_size_by_default
+    ... mean_bandwidth is an old alias                    test_the_size_of_answers
+    alternative_behaviors, ?bid=                          test_agent_behavior.py
+    a trace replaces the call graph                       test_a_trace_replaces_the_calls; bad ones: test_agent_input.py
+    ... its groups run in parallel                        test_the_groups_of_a_trace_run_in_parallel
+    ... the subtree is POSTed on                          tests/agent/test_plan.c
     headers travel and come back, in any case             test_headers_come_back
-    query string                                          test_a_query_string
-    CPU work never stops the event loop                   test_computing_stops_nobody_else
+    the query string                                      test_a_query_string
+    a service that calls itself                           test_a_service_that_calls_itself
+    the event loop never waits                            test_computing_stops_nobody_else
 
 Statistical tests state how often they would fail by chance; seeds are not fixed, so that the
 distribution is tested and not one draw.
@@ -159,6 +172,20 @@ def test_the_size_of_answers(start, name):
     assert now.total("mub_response_size_sum") == sum(sizes)
 
 
+@pytest.mark.parametrize("service, mean", [
+    ({"loader": {"sleepStress": {"run": False}}}, 11000),
+    ({"computePi": {"rangeComplexity": [1, 1]}}, 10000),
+], ids=["loader", "compute_pi"])  # fmt: skip
+def test_the_size_by_default(start, service, mean):
+    """2500 draws: their mean deviates by mean / 50, and 5.5 times as much once in 26 million runs."""
+    agent = start(workload={"internalService": service})
+    count = 2500
+    assert {answer["status"] for answer in ask_many(agent, count)} == {200}
+    now = agent.metrics()
+    assert now.total("mub_response_size_count") == count
+    assert abs(now.total("mub_response_size_sum") / count - mean) < SIGMAS * mean / math.sqrt(count)
+
+
 # ---- calls ----
 
 
@@ -228,6 +255,17 @@ def test_probabilities(start):
     assert {answer["status"] for answer in ask_many(agent, count)} == {200}
     made = agent.metrics().total("dpumesh_egress_calls_total")
     assert abs(made - count - count / 4) < wrong_by_chance(count, 0.25)
+
+
+def test_probabilities_of_each_call(start):
+    """A service that is called twice has a probability for each: never the first time, and in half of the
+    requests the second time."""
+    group = {"services": ["s1", "s1__2"], "probabilities": {"s1": 0, "s1__2": 0.5}}
+    agent = start(workload={"externalServices": [group]}, peers={"s1": {}})
+    count = 2000
+    assert {answer["status"] for answer in ask_many(agent, count)} == {200}
+    made = agent.metrics().total("dpumesh_egress_calls_total")
+    assert abs(made - count / 2) < wrong_by_chance(count, 0.5)
 
 
 def test_a_service_called_twice(start):

@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 import yaml
-from nodekit import SYSTEM, TOP, container_pid, dpu, process_status
+from nodekit import SYSTEM, TOP, burst, container_pid, dpu, process_status
 from processes import eventually, free_port
 
 AGENT_USER = "65532"
@@ -56,6 +56,21 @@ def test_agents_are_confined(node, space):
     assert not [v for v in pod["spec"]["volumes"] if "projected" in v]
     assert not [place for place in mounts(pid) if "serviceaccount" in place]
     assert not pathlib.Path(f"/proc/{pid}/root/var/run/secrets").exists()
+
+
+def test_a_disk_is_stressed_in_a_volume(node, space):
+    """The root file system can't be written to, so the files lie in a volume of their own, which is empty again
+    after the requests."""
+    loader = {"loader": {"sleepStress": {"run": False}, "diskStress": {"run": True}}}
+    space.deploy(dpu(workload={"threads": 2, "internalService": loader}))
+    (pod,) = space.pods()
+    pid = container_pid(pod)
+    assert "ro" in mounts(pid)["/"] and "rw" in mounts(pid)["/var/lib/dpumesh"]
+    (volume,) = [one for one in pod["spec"]["volumes"] if "emptyDir" in one]
+    assert volume == {"name": "scratch", "emptyDir": {"sizeLimit": "4Mi"}}
+    status, counted = burst(space.target(), "--requests", "50", "--concurrency", "4")
+    assert (status, counted["status"]) == (0, {"200": 50})
+    assert list(pathlib.Path(f"/proc/{pid}/root/var/lib/dpumesh").iterdir()) == []
 
 
 def test_operators_are_confined(node, operator):
