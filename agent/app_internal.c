@@ -16,25 +16,31 @@ static bool submit(struct app *app, struct app_request *r, struct worker_job *jo
     return false;
 }
 
-/* Several jobs at once, each with a complexity of its own (muBench, Loader), or one. */
-static void compute(struct app *app, uint32_t index)
+/* One of a request's jobs; each draws a complexity of its own (muBench, Loader). */
+static bool submit_pi(struct app *app, uint32_t index)
 {
     struct app_request *r = app_request_at(app, index);
     const struct internal_service *internal = app_behavior_of(r)->internal;
     const struct agent_metrics *metrics = &app->agent->metrics;
-    unsigned jobs = 0, trials = 1;
-    if (internal->kind == INTERNAL_COMPUTE_PI) {
-        jobs = 1;
-    } else if (internal->kind == INTERNAL_LOADER && internal->cpu_run) {
-        jobs = internal->cpu_threads;
-        trials = internal->cpu_trials;
-    }
-    for (unsigned i = 0; i < jobs; i++) {
-        uint32_t digits = (uint32_t)random_range(&app->random, internal->complexity_min,
-                                                 internal->complexity_max);
-        if (!submit(app, r, pi_job_new(index, digits, trials, metrics->jobs, metrics->digits)))
-            break;
-    }
+    uint32_t trials = internal->kind == INTERNAL_LOADER ? internal->cpu_trials : 1;
+    uint32_t digits =
+        (uint32_t)random_range(&app->random, internal->complexity_min, internal->complexity_max);
+    return submit(app, r, pi_job_new(index, digits, trials, metrics->jobs, metrics->digits));
+}
+
+/* No more jobs of a request are there than could run; the others follow as these are done. So what
+ * waits in the queue is bounded by threads and requests, whatever threadPoolSize says. */
+static void compute(struct app *app, uint32_t index)
+{
+    struct app_request *r = app_request_at(app, index);
+    const struct internal_service *internal = app_behavior_of(r)->internal;
+    unsigned jobs = internal->kind == INTERNAL_COMPUTE_PI                    ? 1
+                    : internal->kind == INTERNAL_LOADER && internal->cpu_run ? internal->cpu_threads
+                                                                             : 0;
+    unsigned at_once = jobs < app->workers.limit ? jobs : app->workers.limit;
+    r->groups_left = (uint16_t)(jobs - at_once);
+    for (unsigned i = 0; i < at_once && submit_pi(app, index); i++)
+        ;
 }
 
 static void list_add(struct app *app, struct plugin_job *job)
@@ -178,6 +184,9 @@ void app_job_done(struct app *app, struct worker_job *job)
         plugin_done(app, r, plugin);
     } else if (job->kind == JOB_STRESS) {
         stress_done(app, r, (const struct stress_job *)job);
+    } else if (r->groups_left > 0 && !r->reason) {
+        r->groups_left--;
+        submit_pi(app, index);
     }
     job->free(job);
     r->jobs_running--;

@@ -27,7 +27,7 @@ struct app_request {
                                in the forward arena; node.deadline_ns: see app_keep_body() */
     uint32_t exchange;      /* the ingress tag */
     uint32_t internal_us;   /* how long the internal work took; then calls begin */
-    uint16_t groups_left;   /* still calling */
+    uint16_t groups_left;   /* still calling; before that, jobs not submitted yet */
     uint16_t jobs_running;  /* on the workers */
     uint8_t reason;         /* enum reject_reason of the answer */
     uint8_t stage;          /* enum internal_stage, the next one to begin */

@@ -122,6 +122,14 @@ def test_loader_computes(start):
     assert agent.metrics().total("dpumesh_cpu_jobs_total") == 5 * 2 * 3
 
 
+def test_more_jobs_than_threads(start):
+    """A request's jobs wait for each other where there are more of them than threads; each is done."""
+    stress = {"run": True, "rangeComplexity": [20, 30], "threadPoolSize": 7, "trials": 2}
+    agent = start(workload={"threads": 2, "internalService": loader(cpuStress=stress)})
+    assert {answer["status"] for answer in ask_many(agent, 20)} == {200}
+    assert agent.metrics().total("dpumesh_cpu_jobs_total") == 20 * 7 * 2
+
+
 def test_many_trials(start):
     """As many as may be asked for: each is done."""
     stress = {"run": True, "rangeComplexity": [1, 1], "trials": 65535}

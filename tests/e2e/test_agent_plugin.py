@@ -2,7 +2,7 @@
 
     demand                                                  test
     a function is told the request, and answers             test_a_function_answers
-    the example of the documentation                        test_the_example
+    the examples of the documentation                       test_the_example, test_the_page_s_plugin
     what is no plugin is refused, at start and at reload    test_refused_at_start, test_refused_at_reload
     a function that fails, or answers no text: 500          test_a_function_that_fails
     bounds of what it returns                               test_as_much_as_it_may
@@ -14,11 +14,13 @@
 
 import json
 import os
+import re
+import subprocess
 import time
 
 import pytest
 
-from agentkit import PATH, calls, eventually, program, request, run_agent
+from agentkit import PATH, TOP, calls, eventually, program, request, run_agent
 
 BUILT = program().parent.parent
 
@@ -87,6 +89,17 @@ def test_the_example(start):
     agent.write({**agent.config, "workload": {"internalService": {"plugin": bad}}})
     eventually(lambda: agent.reloads("refused") == 1)
     assert "least: must be a whole number of at least 1" in agent.errors()
+
+
+def test_the_page_s_plugin(start, tmp_path):
+    """docs/plugins.md shows a whole plugin and how it is built: both are right."""
+    page = (TOP / "docs" / "plugins.md").read_text()
+    (source,) = re.findall(r"```c\n(.*?)```", page, re.S)
+    (command,) = re.findall(r"^cc .* hello.c$", page, re.M)
+    (tmp_path / "hello.c").write_text(source)
+    subprocess.run([*command.split(), "-I", TOP / "agent", "-Werror"], cwd=tmp_path, check=True)
+    use = {"path": str(tmp_path / "hello.so"), "function": "hello"}
+    assert start(workload={"internalService": {"plugin": use}}).ask()["body"] == "hello\n"
 
 
 REFUSED = [

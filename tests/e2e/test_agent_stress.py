@@ -52,13 +52,13 @@ def ask_many(agent, count):
 
 
 def test_memory_stress(start):
-    """300 MB are resident for a while, and are not any more after that."""
-    agent = start(workload=loader(**memory(memorySize=300000, memoryIo=1000)))
+    """150 MB are resident for a while, and are not any more after that."""
+    agent = start(workload=loader(**memory(memorySize=150000, memoryIo=1000)))
     agent.wait_serving()
     before = agent.resident_bytes()
     assert agent.ask()["status"] == 200
-    assert agent.status_of("VmHWM") * 1024 >= before + 295e6
-    assert agent.resident_bytes() < before + 60e6
+    assert agent.status_of("VmHWM") * 1024 >= before + 145e6
+    assert agent.resident_bytes() < before + 50e6
     assert jobs(agent, "memory", "done") == 1
 
 
@@ -192,9 +192,9 @@ def test_threads_cap_memory(start):
 
 def test_stress_stops_nobody_else(start, tmp_path):
     """While the only worker writes, what needs none is answered."""
-    shape = disk(diskWriteBlockCount=100000, diskWriteBlockSize=2000)
+    shape = disk(diskWriteBlockCount=20000, diskWriteBlockSize=2000)
     agent = start(
-        workload={"threads": 1, **loader(**shape, **memory(memorySize=200000)), "scratch": str(tmp_path)},
+        workload={"threads": 1, **loader(**shape), "scratch": str(tmp_path)},
         limits={"drainTimeout": "100s"},
     )
     with agent.lines(timeout=100) as busy, agent.lines() as other:
@@ -211,13 +211,13 @@ def test_stress_stops_nobody_else(start, tmp_path):
 
 
 def test_stress_is_the_workers_cpu_time(start, tmp_path):
-    agent = start(workload={**loader(**memory(memorySize=200000, memoryIo=20000000)), "scratch": str(tmp_path)})
+    agent = start(workload={**loader(**memory(memorySize=20000, memoryIo=3000000)), "scratch": str(tmp_path)})
     before = agent.metrics()
     assert {answer["status"] for answer in ask_many(agent, 5)} == {200}
     delta = agent.metrics() - before
     workers = delta.total("dpumesh_host_cpu_seconds_total", stage="workers")
-    assert workers > 0.1
-    assert delta.total("dpumesh_host_cpu_seconds_total", stage="application") < workers / 5
+    assert workers > 0.02
+    assert delta.total("dpumesh_host_cpu_seconds_total", stage="application") < workers / 3
 
 
 @pytest.mark.parametrize("kind", ["computePi", "loader"])

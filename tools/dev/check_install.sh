@@ -98,7 +98,15 @@ for word in "${verbs[@]}"; do
   expect "dpumesh $word, which a document mentions" "$prefix/bin/dpumesh" "$word" --help
 done
 
-for example in examples/*.yaml; do
+# A plugin needs the installed header and nothing else of ours, and the installed agent takes it.
+plugin=$prefix/wordcount.so
+expect "a plugin is built with the installed header" \
+  cc -std=c17 -Wall -Werror -shared -fPIC -I "$prefix/include" -o "$plugin" examples/plugin/wordcount.c
+printf '{"service": "s0", "workload": {"internalService": {"plugin": {"path": "%s", "function": "wordcount"}}}}\n' \
+  "$(realpath "$plugin")" > "$prefix/plugin.json"
+expect "the installed agent takes the plugin" "$prefix/bin/dpumesh-agent" --config "$prefix/plugin.json" --check
+
+for example in examples/*.yaml examples/plugin/*.yaml; do
   expect "dpumesh validate -f $example" "$prefix/bin/dpumesh" validate -f "$example"
 done
 
