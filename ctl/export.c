@@ -64,7 +64,7 @@ static int run(const struct option_command *command, int argc, char **argv)
     cleanup_options struct options options = OPTIONS_INIT;
     cleanup_error struct error *err = NULL;
     cleanup_application struct application application = APPLICATION_INIT;
-    int status;
+    int status = STATUS_USAGE;
 
     int r = options_parse(command, argc, argv, &export, &options, &err);
     cleanup_option_list struct option_list files = export.files;

@@ -204,19 +204,17 @@ static int generate_all(const struct generate *generate, const char *first, stru
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_graph struct service_graph graph = {0};
-    json_t *services, *model;
+    json_auto_t *services = NULL, *model = NULL;
 
     int ret = graph_make(generate, &graph, err);
     if (ret == 0)
         ret = generate_calls(generate, &graph, &services, err);
     if (ret < 0)
         return complain(STATUS_USAGE, "%s", error_message(*err));
-    json_auto_t *owned_services = services;
     if (generate_work(generate, services, &model, &problems) < 0) {
         problems_print(&problems, stderr, "dpumesh: ");
         return STATUS_USAGE;
     }
-    json_auto_t *owned_model = model;
     int status = write_documents(generate, model, first);
     if (status == STATUS_OK && generate->mubench)
         ret = write_mubench(generate, services, model, err);
@@ -225,16 +223,20 @@ static int generate_all(const struct generate *generate, const char *first, stru
     return ret < 0 ? complain(STATUS_FAILED, "%s", error_message(*err)) : status;
 }
 
+static void generate_free(struct generate *generate)
+{
+    option_list_free(&generate->databases);
+    option_list_free(&generate->functions);
+    option_list_free(&generate->database_functions);
+}
+
 static int run(const struct option_command *command, int argc, char **argv)
 {
-    struct generate generate;
+    struct generate generate CLEANUP(generate_free) = {0};
     cleanup_options struct options options = OPTIONS_INIT;
     cleanup_error struct error *err = NULL;
 
     int r = options_parse(command, argc, argv, &generate, &options, &err);
-    cleanup_option_list struct option_list databases = generate.databases;
-    cleanup_option_list struct option_list functions = generate.functions;
-    cleanup_option_list struct option_list database_functions = generate.database_functions;
     if (r == 0)
         r = check(&generate, &err);
     if (r != 0)

@@ -98,7 +98,6 @@ static int text_file(const struct buffer *text, struct error **err)
 static int run_dot(const struct buffer *text, const char *kind, const char *path,
                    struct error **err)
 {
-    extern char **environ;
     cleanup_free char *form = xasprintf("-T%s", kind), *output = xasprintf("-o%s", path);
     char program[] = "dot";
     char *arguments[] = {program, form, output, NULL};

@@ -71,16 +71,15 @@ static int compare_edges(const void *a, const void *b)
 
 int graph_make(const struct generate *generate, struct service_graph *ret_graph, struct error **err)
 {
-    cleanup_graph struct service_graph graph = {.vertices = generate->vertices};
+    struct service_graph graph = {.vertices = generate->vertices};
     int ret = 0;
 
     switch ((enum generate_shape)generate->shape) {
     case SHAPE_BARABASI:
-        if (!graph_barabasi)
-            return error_make(err, EINVAL,
-                              "this dpumesh was built without igraph, which makes Barabasi-Albert "
-                              "graphs; give another --shape");
-        ret = graph_barabasi(generate, &graph, err);
+        ret = graph_barabasi ? graph_barabasi(generate, &graph, err)
+                             : error_make(err, EINVAL,
+                                          "this dpumesh was built without igraph, which makes "
+                                          "Barabasi-Albert graphs; give another --shape");
         break;
     case SHAPE_TREE:
         make_tree(generate->arity, &graph);
@@ -96,12 +95,13 @@ int graph_make(const struct generate *generate, struct service_graph *ret_graph,
         make_dag(generate, &graph);
         break;
     }
-    if (ret < 0)
+    if (ret < 0) {
+        graph_free(&graph);
         return ret;
+    }
     if (graph.edge_count > 0)
         qsort(graph.edges, graph.edge_count, sizeof(*graph.edges), compare_edges);
     *ret_graph = graph;
-    graph = (struct service_graph){0};
     return 0;
 }
 

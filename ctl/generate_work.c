@@ -140,6 +140,8 @@ static void assign(const struct generate *generate, json_t *model, bool database
     json_t *service;
     size_t count = 0, next = 0;
 
+    if (functions->count == 0)
+        return;
     json_object_foreach(model, name, service) count +=
         generate_is_database(generate, name) == databases;
     cleanup_free size_t *deck =

@@ -58,6 +58,13 @@ static void read_files(const struct import *import, const struct options *option
         workmodel_file_read(options->operands[1], &source->parameters, repeated, problems);
 }
 
+static void source_free(struct workmodel_source *source)
+{
+    json_decref(source->model.root);
+    json_decref(source->mesh.root);
+    json_decref(source->parameters.root);
+}
+
 /* muBench's reader takes the last one as well. */
 static void note_repeated(const struct problems *repeated, struct workmodel_documents *made)
 {
@@ -65,28 +72,33 @@ static void note_repeated(const struct problems *repeated, struct workmodel_docu
         cleanup_free char *note = xasprintf("%s (the last counts)", repeated->texts[i]);
         json_array_insert_new(made->notes, i, json_string_nocheck(note));
     }
+    if (repeated->count > PROBLEMS_MAX) {
+        cleanup_free char *note =
+            xasprintf("and %zu more repeated keys", repeated->count - PROBLEMS_MAX);
+        json_array_insert_new(made->notes, PROBLEMS_MAX, json_string(note));
+    }
 }
 
 static int import_files(const struct import *import, const struct options *options)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT, repeated = PROBLEMS_INIT;
-    struct workmodel_source source = {.image = import->image, .egress = import->egress};
+    cleanup_workmodel struct workmodel_documents made = WORKMODEL_DOCUMENTS_INIT;
+    struct workmodel_source source CLEANUP(source_free) = {.image = import->image,
+                                                           .egress = import->egress};
 
     read_files(import, options, &source, &repeated, &problems);
-    json_auto_t *model = source.model.root, *mesh = source.mesh.root;
-    json_auto_t *parameters = source.parameters.root;
     /* What could be read is checked, too, so that all is told at once. */
-    cleanup_workmodel struct workmodel_documents made = WORKMODEL_DOCUMENTS_INIT;
-    if (model)
+    if (source.model.root)
         workmodel_import(&source, &made, &problems);
     if (problems.count > 0) {
         problems_print(&problems, stderr, "dpumesh: ");
         return STATUS_USAGE;
     }
     note_repeated(&repeated, &made);
+    const struct workmodel_file *parameters = &source.parameters;
     cleanup_free char *title =
         xasprintf("Made by dpumesh import from %s%s%s.", source.model.name,
-                  parameters ? " and " : "", parameters ? source.parameters.name : "");
+                  parameters->root ? " and " : "", parameters->root ? parameters->name : "");
     return workmodel_write(&made, import->output, title);
 }
 

@@ -157,7 +157,6 @@ int workmodel_import(const struct workmodel_source *source,
     struct import import = {.conversion = {.source = source, .problems = problems},
                             .model = PLACE_ROOT(&model),
                             .mesh = PLACE_ROOT(&mesh)};
-    cleanup_workmodel struct workmodel_documents made = WORKMODEL_DOCUMENTS_INIT;
     size_t before = problems->count;
     const char *name;
     json_t *service;
@@ -173,12 +172,12 @@ int workmodel_import(const struct workmodel_source *source,
     }
     workmodel_calls_free(&import.conversion.calls);
     json_decref(import.overrides);
-    made = import.made;
-    made.notes = json_incref(notes);
-    if (problems->count > before)
+    if (problems->count > before) {
+        workmodel_documents_free(&import.made);
         return -EINVAL;
-    *ret_documents = made;
-    made = (struct workmodel_documents)WORKMODEL_DOCUMENTS_INIT;
+    }
+    import.made.notes = json_incref(notes);
+    *ret_documents = import.made;
     return 0;
 }
 

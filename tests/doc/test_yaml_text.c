@@ -22,6 +22,9 @@ static void check(const json_t *value)
 
 Test(yaml_text, reads_back)
 {
+    static const char folded[] =
+        "a long text of many words that is folded over lines because it is longer than one line "
+        "may be, which is a hundred and ten characters";
     static const char *const texts[] = {
         "",
         " ",
@@ -67,11 +70,9 @@ Test(yaml_text, reads_back)
         "\x01",
         "e=mc",
         "key:",
-        "a long text of many words that is folded over lines because it is longer than one line "
-        "may "
-        "be, which is a hundred and ten characters",
+        folded,
         "a long text  of many words that is not folded: two spaces would be lost",
-        "a long text of many words with a \x02 control character in it, which a fold can't hold"};
+        "a long text of many words with a \x02 control character in it, not folded"};
     json_auto_t *all = json_object(), *list = json_array();
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

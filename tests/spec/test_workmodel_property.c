@@ -182,7 +182,7 @@ Test(workmodel_property, round_trips)
         json_auto_t *notes = list;
         json_auto_t *means_again = meaning(back, seed, &second);
         json_auto_t *again = workmodel_export(&second, &other);
-        json_auto_t *more_notes = other;
+        json_decref(other);
         cleanup_free char *dump = json_dumps(model, 0), *back_dump = json_dumps(back, 0);
 
         cr_assert(json_equal(means, means_again), "seed %zu:\n%s\n%s", (size_t)seed, dump,
