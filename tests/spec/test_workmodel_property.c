@@ -9,7 +9,7 @@
 #include "spec/workmodel.h"
 #include "spec/workmodel_private.h"
 
-enum { MODELS = 300, SERVICES_MAX = 12, TEXT_BYTES_MAX = 1 << 20 };
+enum { MODELS = 100, SERVICES_MAX = 12, TEXT_BYTES_MAX = 1 << 20 };
 
 static unsigned die(struct random_stream *stream, unsigned low, unsigned high)
 {
