@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "spec/workmodel.h"
+#include "spec/workmodel_private.h"
 
 static json_t *load(const char *text)
 {
@@ -474,6 +474,50 @@ Test(workmodel, export_tells_what_it_leaves_out)
              "\"replicas\": 1, \"cpu-requests\": \"1\"}");
     cleanup_free char *dump = json_dumps(model, 0);
     cr_assert(json_equal(json_object_get(model, "s0"), service), "%s", dump);
+}
+
+/* Behaviours by ?bid=: as the workload, in both of the spellings that muBench's cell wants. */
+Test(workmodel, alternative_behaviors)
+{
+    const struct field *field =
+        workmodel_named(workmodel_workload_record(), "alternativeBehaviors");
+    json_t *list;
+
+    if (field->type != FIELD_MAP)
+        cr_skip("a table without alternative behaviours");
+    expect(
+        (struct given)MODEL(
+            "{\"alternative_behaviors\": {\"b 1\": {\"internal_services\": {\"compute_pi\": {"
+            "\"mean_bandwidth\": 3}}, \"internal_service\": {\"compute_pi\": {"
+            "\"mean_response_size\": 3}}}, \"b2\": {\"external_services\": [{\"seq_len\": 100, "
+            "\"services\": [\"s1\"]}], \"zip\": 1}}}, \"s1\": {\"external_services\": "
+            "[{\"services\": [\"s0\"]}]}"),
+        0,
+        "{\"workload\": {\"alternativeBehaviors\": {\"b 1\": {\"internalService\": {\"computePi\": "
+        "{\"meanResponseSize\": 3}}}, \"b2\": {\"externalServices\": [{\"services\": "
+        "[\"s1\"]}]}}}}",
+        "m.json: /s1/external_services/0/services/0: \"s1\" calls \"s0\", which calls \"s1\": a "
+        "request may come back to where it was\n"
+        "m.json: /s0/alternative_behaviors/b2/zip: no counterpart, left out\n");
+    refused(
+        (struct given)MODEL("{\"alternative_behaviors\": {\"b\": {\"internal_service\": "
+                            "{\"compute_pi\": {\"range_complexity\": [0, 1]}}, "
+                            "\"external_services\": [{\"services\": [\"s9\"]}]}}}"),
+        "m.json: /s0/alternative_behaviors/b/internal_service/compute_pi/range_complexity/0: 0 is "
+        "below 1; give 1 to 100000\n"
+        "m.json: /s0/alternative_behaviors/b/external_services/0/services/0: no service \"s9\" "
+        "in the work model\n");
+    json_auto_t *model = export(DOCUMENT("{workload: {alternativeBehaviors: {b: {internalService: "
+                                         "{computePi: {}}}}}}"),
+                                &list);
+    json_decref(list);
+    json_auto_t *wanted =
+        load("{\"b\": {\"internal_service\": {\"compute_pi\": {\"range_complexity\": [50, 100], "
+             "\"mean_response_size\": 10.0}}, \"internal_services\": {\"compute_pi\": "
+             "{\"range_complexity\": [50, 100], \"mean_response_size\": 10.0}}}}");
+    json_t *got = json_object_get(json_object_get(model, "s0"), "alternative_behaviors");
+    cleanup_free char *dump = json_dumps(got, 0);
+    cr_assert(json_equal(got, wanted), "%s", dump);
 }
 
 Test(workmodel, comments_stand_at_their_services)

@@ -99,6 +99,28 @@ static json_t *draw_groups(struct random_stream *stream, unsigned service, unsig
     return groups;
 }
 
+/* Where the tables have them. */
+static void draw_behaviors(struct random_stream *stream, json_t *service, unsigned index,
+                           unsigned services)
+{
+    const struct field *field =
+        workmodel_named(workmodel_workload_record(), "alternativeBehaviors");
+    json_t *behaviors = json_object();
+
+    for (unsigned left = field->type == FIELD_MAP ? die(stream, 0, 2) : 0; left > 0; left--) {
+        cleanup_free char *name = xasprintf("b%u", left);
+        json_t *one = json_object();
+        if (die(stream, 0, 1))
+            json_object_set_new(one, "internal_service", draw_internal(stream));
+        if (die(stream, 0, 1))
+            json_object_set_new(one, "external_services", draw_groups(stream, index, services));
+        json_object_set_new(behaviors, name, one);
+    }
+    if (json_object_size(behaviors))
+        json_object_set(service, "alternative_behaviors", behaviors);
+    json_decref(behaviors);
+}
+
 static void draw_pods(struct random_stream *stream, json_t *service)
 {
     if (die(stream, 0, 1))
@@ -137,6 +159,7 @@ static json_t *draw_model(struct random_stream *stream)
         if (die(stream, 0, 1))
             json_object_set_new(service, "path", json_string("/x/y"));
         draw_pods(stream, service);
+        draw_behaviors(stream, service, i, services);
         if (die(stream, 0, 1))
             json_object_set_new(service, "request_method", json_string("rest"));
         json_object_set_new(model, name, service);
