@@ -487,13 +487,13 @@ Test(workmodel, alternative_behaviors)
         cr_skip("a table without alternative behaviours");
     expect(
         (struct given)MODEL(
-            "{\"alternative_behaviors\": {\"b 1\": {\"internal_services\": {\"compute_pi\": {"
+            "{\"alternative_behaviors\": {\"b.1\": {\"internal_services\": {\"compute_pi\": {"
             "\"mean_bandwidth\": 3}}, \"internal_service\": {\"compute_pi\": {"
             "\"mean_response_size\": 3}}}, \"b2\": {\"external_services\": [{\"seq_len\": 100, "
             "\"services\": [\"s1\"]}], \"zip\": 1}}}, \"s1\": {\"external_services\": "
             "[{\"services\": [\"s0\"]}]}"),
         0,
-        "{\"workload\": {\"alternativeBehaviors\": {\"b 1\": {\"internalService\": {\"computePi\": "
+        "{\"workload\": {\"alternativeBehaviors\": {\"b.1\": {\"internalService\": {\"computePi\": "
         "{\"meanResponseSize\": 3}}}, \"b2\": {\"externalServices\": [{\"services\": "
         "[\"s1\"]}]}}}}",
         "m.json: /s1/external_services/0/services/0: \"s1\" calls \"s0\", which calls \"s1\": a "
