@@ -500,12 +500,13 @@ Test(workmodel, alternative_behaviors)
         "request may come back to where it was\n"
         "m.json: /s0/alternative_behaviors/b2/zip: no counterpart, left out\n");
     refused(
-        (struct given)MODEL("{\"alternative_behaviors\": {\"b\": {\"internal_service\": "
+        (struct given)MODEL("{\"alternative_behaviors\": {\"b.1\": {\"internal_service\": "
                             "{\"compute_pi\": {\"range_complexity\": [0, 1]}}, "
                             "\"external_services\": [{\"services\": [\"s9\"]}]}}}"),
-        "m.json: /s0/alternative_behaviors/b/internal_service/compute_pi/range_complexity/0: 0 is "
+        "m.json: /s0/alternative_behaviors/b.1/internal_service/compute_pi/range_complexity/0: 0 "
+        "is "
         "below 1; give 1 to 100000\n"
-        "m.json: /s0/alternative_behaviors/b/external_services/0/services/0: no service \"s9\" "
+        "m.json: /s0/alternative_behaviors/b.1/external_services/0/services/0: no service \"s9\" "
         "in the work model\n");
     json_auto_t *model = export(DOCUMENT("{workload: {alternativeBehaviors: {b: {internalService: "
                                          "{computePi: {}}}}}}"),
