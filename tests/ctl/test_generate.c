@@ -194,28 +194,31 @@ Test(generate, groups_are_filled_evenly)
     cr_assert_eq(json_object_size(services), 6);
 }
 
-/* Weights 3 to 1 of 1000 services: 750, within 4.5 standard deviations; none unknown. */
+/* Weights 1, 2 and 1 of 1000 services: within 4.5 standard deviations of their shares; a database
+ * of weight 0 does not come into being. */
 Test(generate, databases_are_used_by_weight)
 {
-    const char *weights[] = {"sdb1=3", "nodb=1", "sdb2=0"};
+    const char *weights[] = {"sdb1=1", "sdb2=2", "nodb=1", "sdb3=0"};
     struct generate generate = usual(SHAPE_CHAIN, 1000);
     cleanup_graph struct service_graph graph = make(&generate);
-    unsigned used = 0;
+    unsigned used[2] = {0};
     const char *name;
     json_t *service;
 
-    generate.databases = (struct option_list){3, weights};
+    generate.databases = (struct option_list){4, weights};
     json_auto_t *services = calls(&generate, &graph);
-    cr_assert_eq(json_object_size(services), 1001); /* sdb2 is nobody's */
+    cr_assert_eq(json_object_size(services), 1002);
     json_object_foreach(services, name, service)
     {
         json_t *groups = json_object_get(service, "external_services");
         json_t *last = json_array_get(groups, json_array_size(groups) - 1);
         const char *called =
             json_string_value(json_array_get(json_object_get(last, "services"), 0));
-        used += called && strcmp(called, "sdb1") == 0;
+        used[0] += called && strcmp(called, "sdb1") == 0;
+        used[1] += called && strcmp(called, "sdb2") == 0;
     }
-    cr_assert_lt(fabs(used - 750.0), 4.5 * sqrt(1000 * 0.75 * 0.25), "%u", used);
+    cr_assert_lt(fabs(used[0] - 250.0), 4.5 * sqrt(1000 * 0.25 * 0.75), "%u", used[0]);
+    cr_assert_lt(fabs(used[1] - 500.0), 4.5 * sqrt(1000 * 0.5 * 0.5), "%u", used[1]);
     cr_assert_eq(
         json_array_size(json_object_get(json_object_get(services, "sdb1"), "external_services")),
         0);
