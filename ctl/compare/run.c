@@ -179,7 +179,7 @@ static int measure(const struct compare_options *options, const char *mode,
     look(&watched);
     compare_figures_subtract(figures, before);
     *ret_run = describe(mode, service, plan, stats, figures, seconds);
-    json_object_set_new(*ret_run, "host_busy", json_boolean(watched.busy));
+    json_object_set_new(*ret_run, "host_busy", json_boolean(watched.busy || stats->host_busy > 0));
     set_number(*ret_run, "client_cpu_s", client_s);
     return 0;
 }
