@@ -226,4 +226,17 @@ def test_the_example_with_real_agents(compare, local, bin_dir):
         assert run["host_cpu_s"]["application"] > 0
         # A millisecond of sleep, and the longer of two groups: two calls of two milliseconds.
         assert run["latency_us"]["p50"] > 5000
-    assert "modelled" in out
+    runs = runs_of(result)
+    # What is burnt for a data path is what its profile asks for, by the threads' own clocks.
+    assert "datapath" not in runs["direct"]["host_cpu_s"] or runs["direct"]["host_cpu_s"]["datapath"] == 0
+    for mode in ("sidecar", "dpu"):
+        burnt, asked = runs[mode]["host_cpu_s"]["datapath"], sum(runs[mode]["host_cpu_modelled_s"].values())
+        assert asked > 0 and 0.9 * asked < burnt < 2 * asked, (mode, burnt, asked)
+    assert runs["sidecar"]["host_cpu_s"]["datapath"] > 2 * runs["dpu"]["host_cpu_s"]["datapath"]
+    assert runs["sidecar"]["host_cores"] > runs["dpu"]["host_cores"]
+    assert result["saving"]["modelled_cores"] > 0
+    assert runs["dpu"]["dpu_busy_s"]["arm"] > 0 and sum(runs["dpu"]["dma_operations"].values()) > 0
+    assert all(runs[mode]["dpu_busy_s"].get("arm", 0) == 0 for mode in ("direct", "sidecar"))
+    # A request and its three calls, in and out each.
+    crossings = sum(runs["dpu"]["crossings"].values())
+    assert crossings == pytest.approx(8 * runs["dpu"]["requests"], rel=0.02)
