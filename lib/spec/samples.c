@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "spec/latency.h"
 
 static const char key[] = "samples";
@@ -25,15 +26,34 @@ static bool take_line(char *line, char **ret_sample)
     return length > 0;
 }
 
+/* What messages may quote. */
+static bool is_text(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (((unsigned char)text[i] < ' ' && !strchr("\t\r\n", text[i])) || text[i] == '\0')
+            return false;
+    return text_utf8_valid(text, length);
+}
+
+/* How many there can be. */
+static size_t lines_of(const char *text, size_t length)
+{
+    size_t lines = 1;
+
+    for (size_t i = 0; i < length && lines < DISTRIBUTION_SAMPLES_MAX; i++)
+        lines += text[i] == '\n';
+    return lines;
+}
+
 int samples_parse(const char *text, size_t length, const char *origin,
                   struct distribution_point **ret_table, size_t *ret_count, struct error **err)
 {
     cleanup_free char *copy = xstrndup(text, length);
-    cleanup_free double *samples = xcalloc(DISTRIBUTION_SAMPLES_MAX, sizeof *samples);
+    cleanup_free double *samples = xcalloc(lines_of(text, length), sizeof *samples);
     char *rest = copy, *line, *sample;
     size_t count = 0, number = 0;
 
-    if (strlen(copy) < length)
+    if (!is_text(text, length))
         return error_make(err, EINVAL, "%s: not a text", origin);
     while ((line = strsep(&rest, "\n"))) {
         uint64_t ns;

@@ -48,6 +48,8 @@ Test(samples, bad_lines)
                       "number and a unit (ns, us, "
                       "ms, s, m, h), such as 50ms or 1.5s"},
         {"2h\n", "s.txt:1: 2h is above 1h"},
+        {"1ms\n\xf1s\n", "s.txt: not a text"},
+        {"1ms\n\1\n", "s.txt: not a text"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct distribution_point *table = NULL;
