@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import statistics
 import subprocess
 
 import pytest
@@ -228,39 +227,40 @@ RATE = 40
 
 
 def measured_p50_ms(local, path):
-    """The median of `dpumesh up` under an open loop, of three runs the middle one."""
+    """The median of `dpumesh up` under an open loop, of three runs the least: what disturbs only adds."""
     process = local.up(path)
     found = []
     for _ in range(3):
         out, _ = local.run(
-            "load", f"tcp://{local.address}:5005", "-k", "-c", "64", "--rate", str(RATE), "-d", "3s",
+            "load", f"tcp://{local.address}:5005", "-k", "-c", "64", "--rate", str(RATE), "-d", "4s",
             "--arrivals", "poisson", "--json",
         )  # fmt: skip
         report = json.loads(out)
         assert report["answered"] > 0 and report["failed"] == 0
         found.append(report["latency_us"]["p50"] / 1e3)
     local.end(process)
-    return statistics.median(found)
+    return min(found)
 
 
 @pytest.mark.slow
 def test_prediction_and_reality(local, bin_dir, predict):
-    """Mode direct, sleeps and drawn delays: medians within 10 %, beside what the machine itself adds,
-    which a service that does nothing shows under the same load, and 2 ms."""
+    """Mode direct, sleeps and drawn delays: medians within 10 % and 2 ms, beside what the machine itself
+    adds, which the same application shows with 1 ms in place of each delay."""
     local.agent = bin_dir / "dpumesh-agent"
-    direct = {"datapath": {"mode": "direct"}}
+
+    def write(seconds, latency, name):
+        direct = {"datapath": {"mode": "direct"}}
+        spec = sleeping(seconds, ["s1", "s2"], ["s2"], egress={"latency": latency}, **direct)
+        path = local.write({"s0": spec, "s1": direct, "s2": direct}, name=name)
+        point = predict(path, "--rate", RATE, "--arrivals", "poisson", "-d", "100s")
+        return path, point["latency_us"]["p50"] / 1e3
+
+    control, least = write(0.001, {"value": "1ms"}, "control.yaml")
+    assert least == pytest.approx(3, rel=0.01)
     latency = {"distribution": "gamma", "scale": "5ms", "shape": 4, "shift": "5ms"}
-    path = local.write(
-        {
-            "s0": sleeping(0.02, ["s1", "s2"], ["s2"], egress={"latency": latency}, **direct),
-            "s1": direct,
-            "s2": direct,
-        }
-    )
-    predicted = predict(path, "--rate", RATE, "--arrivals", "poisson", "-d", "100s")["latency_us"]["p50"] / 1e3
-    nothing = local.write({"s0": {"workload": {}, **direct}}, name="nothing.yaml")
-    added = measured_p50_ms(local, nothing)
-    measured = measured_p50_ms(local, path)
-    print(f"predicted {predicted:.2f} ms, measured {measured:.2f} ms, a service that does nothing {added:.2f} ms")
+    path, predicted = write(0.02, latency, "app.yaml")
     assert 60 < predicted < 80
+    added = measured_p50_ms(local, control) - least
+    measured = measured_p50_ms(local, path)
+    print(f"predicted {predicted:.2f} ms, measured {measured:.2f} ms, of which the machine adds {added:.2f} ms")
     assert abs(measured - added - predicted) < 0.1 * predicted + 2
