@@ -57,7 +57,7 @@ def test_all_errors_at_once(tmp_path):
             "internalService": {"loader": {"sleepStress": {"sleepTime": -1}}},
             "externalServices": [{"services": ["s1", "s2"], "probabilities": {"s1": 2}}],
         },
-        "egress": {"latency": {"distribution": "normal"}, "workers": -3},
+        "egress": {"latency": {"distribution": "norman"}, "workers": -3},
         "queues": {"ingressSubmission": 100},
         "limits": {"frameByte": 1, "connections": "many", "frameTimeout": 5},
         "log": {"level": "loud"},

@@ -187,19 +187,24 @@ def host_cpu(delta):
 
 
 def test_the_dpu_saves_host_cpu(start):
-    """The same requests: the sidecar costs the host the more, the DPU the less, than ... by their profiles."""
-    spent = {}
-    for kind in ("direct", "sidecar", "dpu"):
-        agent = start(datapath={"mode": kind}).wait_serving()
-        before = agent.metrics()
-        ask_one_by_one(agent, 2000)
-        delta = agent.metrics() - before
-        spent[kind] = host_cpu(delta), delta.total(MODELLED)
-    assert spent["direct"][1] == 0
+    """The same requests cost the host most with a sidecar and less with a DPU, by what their profiles say. Who
+    shares the machine makes work dearer, so each is asked in turn and the least of its costs counts."""
+    kinds = ("direct", "sidecar", "dpu")
+    agents = {kind: start(datapath={"mode": kind}).wait_serving() for kind in kinds}
+    spent = {kind: float("inf") for kind in kinds}
+    modelled = {}
+    for _ in range(5):
+        for kind, agent in agents.items():
+            before = agent.metrics()
+            ask_one_by_one(agent, 500)
+            delta = agent.metrics() - before
+            spent[kind] = min(spent[kind], host_cpu(delta))
+            modelled[kind] = delta.total(MODELLED)
+    assert modelled["direct"] == 0
     # Each request wakes each of the two cores of Envoy once: 33 and 35 us.
-    assert spent["sidecar"][1] > 5 * spent["dpu"][1] > 0
-    assert spent["sidecar"][0] > spent["direct"][0] + 0.7 * spent["sidecar"][1]
-    assert spent["sidecar"][0] > spent["dpu"][0] + 0.5 * (spent["sidecar"][1] - spent["dpu"][1])
+    assert modelled["sidecar"] > 5 * modelled["dpu"] > 0
+    assert spent["sidecar"] > spent["direct"] + 0.6 * modelled["sidecar"]
+    assert spent["sidecar"] > spent["dpu"] + 0.5 * (modelled["sidecar"] - modelled["dpu"])
 
 
 def median_us(bin_dir, agent, rate):
