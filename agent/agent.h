@@ -82,7 +82,7 @@ struct agent {
 
     uint32_t egress_in_flight; /* atomic, for its gauge: calls that the I/O thread works on */
     uint32_t egress_capped;    /* atomic: calls wait in egress_sq because all workers are busy */
-    uint64_t out_rounds;   /* atomic: of the host's core that messages have gone out in */
+    uint64_t out_rounds;       /* atomic: of the host's core that messages have gone out in */
     uint32_t app_waits;    /* atomic: the application waits for room in egress_sq or ingress_cq */
     uint32_t plugins_late; /* atomic: calls of plugins that run although their time is over */
     uint32_t stop;         /* atomic: the application thread and the workers end */

@@ -58,7 +58,7 @@ struct app {
     struct workers workers;
     struct hostwork hostwork;
     struct plugin_job *plugin_first, *plugin_last; /* calls of plugins, by deadline */
-    struct tag_fifo blocked; /* whose next call waits for room in the egress SQ */
+    struct tag_fifo blocked;                /* whose next call waits for room in the egress SQ */
     uint32_t answered_first, answered_last; /* requests, linked by node.next */
     struct random_stream random;
     uint64_t now_ns;

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/pi.h"
 #include "agent/stress.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "model/pi.h"
 
 static void free_plain(struct worker_job *job)
 {

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "model/pi.h"
 #include "agent/stress.h"
+#include "model/pi.h"
 
 static const bool stop = false;
 

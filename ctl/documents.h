@@ -35,8 +35,8 @@ extern const struct option_entry documents_entries[3];
 int documents_read(const struct option_command *command, int argc, char **argv,
                    struct application *ret_application, int *ret_status);
 
-/* The files alone, at least one; override: NULL takes them as they are; err: where none is named. The same results; -EINVAL and *err when
- * the list is empty. */
+/* The files alone, at least one; override: NULL takes them as they are; err: where none is named.
+ * The same results; -EINVAL and *err when the list is empty. */
 int documents_open(const struct option_list *files, const struct datapath_override *override,
                    struct application *ret_application, int *ret_status, struct error **err);
 

@@ -19,14 +19,14 @@
 #endif
 
 static const struct option_command *const commands[] = {
-    &verb_up,      &verb_ps,        &verb_scale,    &verb_logs,    &verb_apply,
-    &verb_down,    &verb_validate,  &verb_render,   &verb_predict, &verb_calibrate,
-    &verb_compare, &verb_import,    &verb_export,   &verb_generate,
+    &verb_up,      &verb_ps,        &verb_scale,  &verb_logs,     &verb_apply,
+    &verb_down,    &verb_validate,  &verb_render, &verb_predict,  &verb_calibrate,
+    &verb_compare, &verb_import,    &verb_export, &verb_generate,
 #if __has_include("ctl/load.h")
     &load_command,
 #endif
 #ifdef DPUMESH_CLUSTER
-    &verb_install,  &verb_uninstall, &verb_status,  &verb_top,
+    &verb_install, &verb_uninstall, &verb_status, &verb_top,
 #endif
     NULL,
 };
