@@ -35,14 +35,15 @@ static void add_queue(struct table *table, const struct top_row *row)
                    row->queue_depth.missing > 0 ? "?" : "");
 }
 
-static void add_row(struct table *table, const struct top_service *service,
-                    const struct top_round *before, bool namespaces)
+/* Adds a service's row; how many of its replicas do not keep the DPU model's time. */
+static unsigned add_row(struct table *table, const struct top_service *service,
+                        const struct top_round *before, bool namespaces)
 {
     struct top_row row;
     top_row_make(service, before, &row);
     if (namespaces)
         table_cell(table, "%s", service->namespace);
-    table_cell(table, "%s", service->name);
+    table_cell(table, "%s%s", service->name, row.host_busy > 0 ? "*" : "");
     table_cell(table, "%lld/%lld", service->ready, service->wanted);
     add_count(table, &row, &row.requests_per_s, 1);
     add_figure(table, &row, &row.p50_ms, 1);
@@ -51,6 +52,7 @@ static void add_row(struct table *table, const struct top_service *service,
     add_queue(table, &row);
     add_count(table, &row, &row.dpu_cores, 1000);
     add_count(table, &row, &row.host_cores, 1000);
+    return row.host_busy;
 }
 
 void top_print_table(const struct top_round *now, const struct top_round *before, bool namespaces,
@@ -64,9 +66,15 @@ void top_print_table(const struct top_round *now, const struct top_round *before
     table_column(&table, "NAME");
     for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
         table_column(&table, titles[i]);
+    unsigned busy = 0;
     for (size_t i = 0; i < now->count; i++)
-        add_row(&table, &now->services[i], before, namespaces);
+        busy += add_row(&table, &now->services[i], before, namespaces);
     table_print(&table, file);
+    if (busy > 0)
+        fprintf(file,
+                "* the hosts of %u replicas are too busy to keep the DPU model's time: these "
+                "figures are not the model's\n",
+                busy);
 }
 
 static json_t *number(const struct top_figure *figure)
@@ -78,14 +86,15 @@ static json_t *row_json(const struct top_service *service, const struct top_roun
 {
     struct top_row row;
     top_row_make(service, before, &row);
-    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}",
                      "namespace", service->namespace, "name", service->name, "ready",
                      (json_int_t)service->ready, "wanted", (json_int_t)service->wanted, "replicas",
                      (int)service->agent_count, "silent", (int)row.silent, "requests_per_s",
                      number(&row.requests_per_s), "p50_ms", number(&row.p50_ms), "p99_ms",
                      number(&row.p99_ms), "in_flight", number(&row.in_flight), "queue_depth",
                      number(&row.queue_depth), "queue_capacity", number(&row.queue_capacity),
-                     "dpu_cores", number(&row.dpu_cores), "host_cores", number(&row.host_cores));
+                     "dpu_cores", number(&row.dpu_cores), "host_cores", number(&row.host_cores),
+                     "host_busy", (int)row.host_busy);
 }
 
 json_t *top_print_json(const struct top_round *now, const struct top_round *before,

@@ -56,6 +56,7 @@ static void add_agent(struct top_row *row, const struct top_agent *agent,
     uint64_t elapsed_ns = before && agent->known ? agent->taken_ns - before->taken_ns : 0;
     agent_rates(before ? &before->figures : &unknown, &agent->figures, elapsed_ns, &rates);
     row->silent += !agent->known;
+    row->host_busy += agent->known && agent->figures.host_busy == 1;
     add(&row->requests_per_s, rates.requests_per_s);
     add(&row->dpu_cores, rates.dpu_cores);
     add(&row->host_cores, rates.host_cores);

@@ -13,7 +13,8 @@ struct top_figure {
 };
 
 struct top_row {
-    unsigned silent; /* replicas without a page */
+    unsigned silent;    /* replicas without a page */
+    unsigned host_busy; /* replicas that do not keep the DPU model's time */
     struct top_figure requests_per_s, p50_ms, p99_ms, in_flight, queue_depth, queue_capacity,
         dpu_cores, host_cores;
 };

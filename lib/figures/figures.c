@@ -34,6 +34,7 @@ static const struct source sources[] = {
     {"process_cpu_seconds_total", .offset = FIGURE(cpu_seconds), .single = true},
     {"process_start_time_seconds", .offset = FIGURE(start_seconds), .single = true},
     {"dpumesh_host_cpu_seconds_total", .offset = FIGURE(host_cpu_seconds)},
+    {"dpumesh_datapath_host_busy", .offset = FIGURE(host_busy), .single = true},
     UNIT("dpumesh_dpu_busy_seconds_total", dpu_busy_seconds, "io", AGENT_UNIT_IO),
     UNIT("dpumesh_dpu_busy_seconds_total", dpu_busy_seconds, "arm", AGENT_UNIT_ARM),
     UNIT("dpumesh_dpu_busy_seconds_total", dpu_busy_seconds, "dma", AGENT_UNIT_DMA),

@@ -37,14 +37,15 @@ struct agent_figures {
     double host_cpu_seconds; /* dpumesh_host_cpu_seconds_total, over stages */
     double dpu_busy_seconds[AGENT_UNITS]; /* dpumesh_dpu_busy_seconds_total{unit} */
     double dpu_servers[AGENT_UNITS]; /* dpumesh_dpu_servers{unit}; 0: none, in modes without DPU */
-    struct agent_histogram latency;  /* mub_request_processing_latency_milliseconds_bucket, over all
-                                        labels but le; unknown before the first request */
+    double host_busy; /* dpumesh_datapath_host_busy: 1, it does not keep the model's time */
+    struct agent_histogram latency; /* mub_request_processing_latency_milliseconds_bucket, over all
+                                       labels but le; unknown before the first request */
 };
 
 /*
  * The query of /metrics that asks an agent for the families of all members but latency and
- * rejected_total and host_cpu_seconds: what scaling takes. A page of these has a tenth of the
- * bytes, whatever the number of clients. Agents that do not know of name[] send all.
+ * rejected_total, host_cpu_seconds and host_busy: what scaling takes. A page of these has a tenth
+ * of the bytes, whatever the number of clients. Agents that do not know of name[] send all.
  */
 #define AGENT_FIGURES_SCALING_QUERY                                                                \
     "name%5B%5D=dpumesh_requests_total&name%5B%5D=dpumesh_requests_in_flight&name%5B%5D=dpumesh_"  \

@@ -19,7 +19,7 @@ static void expect_nothing_known(const struct agent_figures *f)
 {
     cr_assert(isnan(f->requests_total) && isnan(f->rejected_total) && isnan(f->in_flight) &&
               isnan(f->queue_depth) && isnan(f->queue_capacity) && isnan(f->cpu_seconds) &&
-              isnan(f->start_seconds) && isnan(f->host_cpu_seconds));
+              isnan(f->start_seconds) && isnan(f->host_cpu_seconds) && isnan(f->host_busy));
     for (unsigned i = 0; i < AGENT_UNITS; i++)
         cr_assert(isnan(f->dpu_busy_seconds[i]) && isnan(f->dpu_servers[i]));
     cr_assert(f->latency.bound_count == 0 && isnan(f->latency.sum) &&
@@ -84,6 +84,8 @@ Test(figures, a_missing_family_is_unknown_and_not_zero)
                   "mub_request_processing_latency_milliseconds_bucket 3\n"
                   "mub_request_processing_latency_milliseconds_bucket_created 3\n");
     expect_nothing_known(&f);
+    f = read_text("dpumesh_datapath_host_busy 1\n");
+    cr_assert_eq(f.host_busy, 1);
     f = read_text("dpumesh_requests_in_flight 0\n");
     cr_assert_eq(f.in_flight, 0);
     cr_assert(isnan(f.requests_total));

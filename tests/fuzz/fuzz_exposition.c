@@ -124,6 +124,7 @@ static int read_figures(const char *text, size_t length, struct agent_figures *r
     check_possible(ret->cpu_seconds);
     check_possible(ret->start_seconds);
     check_possible(ret->host_cpu_seconds);
+    check_possible(ret->host_busy);
     for (unsigned i = 0; i < AGENT_UNITS; i++) {
         check_possible(ret->dpu_busy_seconds[i]);
         check_possible(ret->dpu_servers[i]);

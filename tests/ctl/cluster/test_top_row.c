@@ -59,6 +59,28 @@ Test(top_row, sums_replicas)
     cr_assert_eq(row.silent, 0);
 }
 
+/* A replica that does not keep the DPU model's time marks its service, in the table and in JSON. */
+Test(top_row, a_busy_host_is_marked)
+{
+    cleanup_top_round struct top_round now = TOP_ROUND_INIT;
+    struct top_row row;
+    struct top_service *service = top_round_add(&now, "shop", "s0");
+    add(service, "a", 12)->figures.host_busy = 1;
+    add(service, "b", 12)->figures.host_busy = 0;
+    add(service, "c", 12)->figures.host_busy = NAN;
+    top_row_make(service, NULL, &row);
+    cr_assert_eq(row.host_busy, 1);
+    char text[1000] = "";
+    FILE *file = fmemopen(text, sizeof text, "w");
+    top_print_table(&now, NULL, false, file);
+    fclose(file);
+    cr_assert(strstr(text, "s0*") && strstr(text, "* the hosts of 1 replicas are too busy"), "%s",
+              text);
+    json_auto_t *json = top_print_json(&now, NULL, 2);
+    const json_t *printed = json_array_get(json_object_get(json, "services"), 0);
+    cr_assert_eq(json_integer_value(json_object_get(printed, "host_busy")), 1);
+}
+
 Test(top_row, what_is_not_known_is_missing_not_zero)
 {
     cleanup_top_round struct top_round before = TOP_ROUND_INIT, now = TOP_ROUND_INIT;
