@@ -84,9 +84,10 @@ static int make_plan(const struct compare_options *options, const char *target,
         load_plan_free(STEAL_POINTER(plan));
         ret = load_plan_make(&load, &plan, err);
     }
-    if (ret == 0)
-        *ret_plan = STEAL_POINTER(plan);
-    return ret;
+    if (ret < 0)
+        return ret;
+    *ret_plan = STEAL_POINTER(plan);
+    return 0;
 }
 
 /* Sends for a while what nobody counts: connections, caches and the agents' threads are warm. */
@@ -162,8 +163,9 @@ static int measure(const struct compare_options *options, const char *mode,
     json_auto_t *figures = compare_figures_new();
 
     int ret = make_plan(options, target, options->duration_ns, &plan, err);
-    if (ret == 0)
-        ret = compare_app_pages(app, "/metrics", add_page, before, err);
+    if (ret < 0)
+        return ret;
+    ret = compare_app_pages(app, "/metrics", add_page, before, err);
     if (ret < 0)
         return ret;
     double client_s = cpu_seconds();

@@ -101,8 +101,8 @@ Test(compare_report, table)
         "  application          0.600           0      0\n",
         "  zebra                    0           1      0\n",
         "DMA MB                     0           0  3.500\n",
-        "Against the sidecar the DPU saves 0.300 host cores (60 %), 600.0 us a request; by the "
-        "profiles alone 0.200 cores.\n",
+        ("Against the sidecar the DPU saves 0.300 host cores (60 %), 600.0 us a request; by the "
+         "profiles alone 0.200 cores.\n"),
         "Latency: p50 +0.500 ms, p99 -1.000 ms.\n",
         "* sidecar: an agent said that this machine was too busy",
     };
