@@ -16,7 +16,8 @@
  *
  *   forward.c              calls: begin, retry, time out, end
  *   forward_destination.c  callees: where they answer, which address is next, who waits
- *   forward_connection.c   connections: connect, send, read, keep, close
+ *   forward_connection.c   connections: connect, keep, close
+ *   forward_transfer.c     what goes over one: a request out, an answer in
  *   forward_request.c      a call's bytes
  *   forward_metrics.c      what is counted
  */

@@ -1,4 +1,4 @@
-/* Connections to callees: connect, send, read, keep, close. One carries one call at a time. */
+/* Connections to callees: connect, keep, close. One carries one call at a time. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -10,14 +10,6 @@
 #include "agent/forward_private.h"
 #include "base/log.h"
 #include "base/memory.h"
-
-/* Reads of one event, so that a huge answer does not keep the others waiting. */
-enum { READS_MAX = 4 };
-
-static struct destination *destination_at(const struct forward *f, const struct link *l)
-{
-    return f->destinations[l->target];
-}
 
 /* ---- the lists of idle ones ---- */
 
@@ -54,19 +46,20 @@ static void list_remove(struct forward *f, struct forward_list *list, uint32_t i
 #undef LINKS
 }
 
-static void make_idle(struct forward *f, uint32_t index)
+void link_keep(struct forward *f, uint32_t index)
 {
     struct link *l = link_at(f, index);
     l->stage = LINK_IDLE;
     l->reused = true;
     l->idle_ns = f->now_ns;
-    list_push(f, &destination_at(f, l)->idle, index, true, offsetof(struct link, idle));
+    list_push(f, &link_destination(f, l)->idle, index, true, offsetof(struct link, idle));
     list_push(f, &f->aging, index, false, offsetof(struct link, age));
 }
 
 static void leave_idle(struct forward *f, uint32_t index)
 {
-    list_remove(f, &destination_at(f, link_at(f, index))->idle, index, offsetof(struct link, idle));
+    list_remove(f, &link_destination(f, link_at(f, index))->idle, index,
+                offsetof(struct link, idle));
     list_remove(f, &f->aging, index, offsetof(struct link, age));
 }
 
@@ -75,7 +68,7 @@ static void leave_idle(struct forward *f, uint32_t index)
 void link_close(struct forward *f, uint32_t index)
 {
     struct link *l = link_at(f, index);
-    struct destination *d = destination_at(f, l);
+    struct destination *d = link_destination(f, l);
     if (l->stage == LINK_IDLE)
         leave_idle(f, index);
     tls_close(l->tls);
@@ -127,10 +120,10 @@ uint64_t link_next_ns(const struct forward *f)
 }
 
 /* The attempt that this connection carries failed. */
-static void fail(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe)
+void link_fail(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe)
 {
     struct link *l = link_at(f, index);
-    struct destination *d = destination_at(f, l);
+    struct destination *d = link_destination(f, l);
     uint32_t call = l->call;
     bool lost = outcome == FORWARD_RESET || outcome == FORWARD_CUT;
     bool stale = lost && l->reused && !l->answer.begun && !call_at(f, call)->fresh;
@@ -145,7 +138,7 @@ static void fail(struct forward *f, uint32_t index, enum forward_outcome outcome
     destination_pump(f, d);
 }
 
-static enum forward_outcome outcome_of(int error)
+enum forward_outcome link_outcome(int error)
 {
     switch (error) {
     case ECONNREFUSED:
@@ -160,9 +153,7 @@ static enum forward_outcome outcome_of(int error)
     }
 }
 
-/* ---- sending ---- */
-
-static void watch_writable(struct forward *f, uint32_t index, bool writable)
+void link_watch(struct forward *f, uint32_t index, bool writable)
 {
     struct link *l = link_at(f, index);
     if (l->writable == writable)
@@ -173,71 +164,6 @@ static void watch_writable(struct forward *f, uint32_t index, bool writable)
     epoll_ctl(f->setup.epoll, EPOLL_CTL_MOD, l->fd, &event);
 }
 
-/* Bytes taken, -EAGAIN: none now, or another -errno. */
-static ssize_t write_some(struct link *l, const char *data, size_t length)
-{
-    if (l->tls)
-        return tls_write(l->tls, data, length);
-    ssize_t sent = send(l->fd, data, length, MSG_NOSIGNAL);
-    return sent < 0 ? -errno : sent;
-}
-
-/* Sends what is left of the request. False: the attempt failed. */
-static bool flush(struct forward *f, uint32_t index)
-{
-    struct link *l = link_at(f, index);
-    while (l->out_sent < l->out_length) {
-        ssize_t sent = write_some(l, l->out + l->out_sent, l->out_length - l->out_sent);
-        if (sent == -EAGAIN)
-            break;
-        if (sent < 0) {
-            fail(f, index, outcome_of((int)-sent), false);
-            return false;
-        }
-        metric_add(f->setup.metrics->sent_bytes, (double)sent);
-        l->out_sent += (uint32_t)sent;
-    }
-    bool rest = l->out_sent < l->out_length;
-    if (!rest) {
-        free(l->out);
-        l->out = NULL;
-        l->out_length = l->out_sent = 0;
-        metric_add(destination_at(f, l)->requests, 1);
-    }
-    watch_writable(f, index, rest);
-    return true;
-}
-
-/* The connection stands: sends the request of its call. */
-static void send_request(struct forward *f, uint32_t index)
-{
-    struct link *l = link_at(f, index);
-    struct call *call = call_at(f, l->call);
-    l->stage = LINK_BUSY;
-    call_timer(f, l->call, UINT64_MAX);
-    if (request_encode(f, destination_at(f, l), &call->asked) < 0) {
-        fail(f, index, FORWARD_TOO_LARGE, false);
-        return;
-    }
-    call->sent_bytes = (uint32_t)f->out.length;
-    ssize_t sent = write_some(l, f->out.data, f->out.length);
-    if (sent < 0 && sent != -EAGAIN) {
-        fail(f, index, outcome_of((int)-sent), false);
-        return;
-    }
-    size_t taken = sent > 0 ? (size_t)sent : 0;
-    metric_add(f->setup.metrics->sent_bytes, (double)taken);
-    if (taken == f->out.length) {
-        metric_add(destination_at(f, l)->requests, 1);
-        watch_writable(f, index, false);
-        return;
-    }
-    l->out_length = (uint32_t)(f->out.length - taken);
-    l->out = xmalloc(l->out_length);
-    memcpy(l->out, f->out.data + taken, l->out_length);
-    watch_writable(f, index, true);
-}
-
 /* ---- connecting ---- */
 
 static void handshake(struct forward *f, uint32_t index)
@@ -246,22 +172,22 @@ static void handshake(struct forward *f, uint32_t index)
     cleanup_error struct error *err = NULL;
     int writable = 0, result = tls_handshake(l->tls, &writable, &err);
     if (result == 0) {
-        send_request(f, index);
+        link_send(f, index);
     } else if (result == -EAGAIN) {
-        watch_writable(f, index, writable);
+        link_watch(f, index, writable);
     } else {
-        log_warn("no TLS with a callee", LOG_STR("host", destination_at(f, l)->host),
+        log_warn("no TLS with a callee", LOG_STR("host", link_destination(f, l)->host),
                  LOG_STR("reason", error_message(err)));
-        fail(f, index, FORWARD_TLS, true);
+        link_fail(f, index, FORWARD_TLS, true);
     }
 }
 
 static void connected(struct forward *f, uint32_t index)
 {
     struct link *l = link_at(f, index);
-    struct destination *d = destination_at(f, l);
+    struct destination *d = link_destination(f, l);
     if (!d->url.tls) {
-        send_request(f, index);
+        link_send(f, index);
         return;
     }
     cleanup_error struct error *err = NULL;
@@ -273,7 +199,7 @@ static void connected(struct forward *f, uint32_t index)
     if (tls_open(f->tls, l->fd, d->host, f->now_ns, &l->tls, &err) < 0) {
         log_warn("no TLS with a callee", LOG_STR("host", d->host),
                  LOG_STR("reason", error_message(err)));
-        fail(f, index, FORWARD_TLS, true);
+        link_fail(f, index, FORWARD_TLS, true);
         return;
     }
     l->stage = LINK_HANDSHAKE;
@@ -323,7 +249,7 @@ void link_open(struct forward *f, struct destination *d, unsigned address, uint3
     if (result == 0)
         connected(f, index);
     else if (result != -EINPROGRESS)
-        fail(f, index, outcome_of(-result), true);
+        link_fail(f, index, link_outcome(-result), true);
 }
 
 bool link_reuse(struct forward *f, struct destination *d, uint32_t call)
@@ -335,107 +261,8 @@ bool link_reuse(struct forward *f, struct destination *d, uint32_t call)
     struct link *l = link_at(f, index);
     l->call = call;
     call_at(f, call)->connection = index;
-    send_request(f, index);
+    link_send(f, index);
     return true;
-}
-
-/* ---- reading ---- */
-
-/* The answer is whole, or will never be better. */
-static void answered(struct forward *f, uint32_t index, enum forward_outcome outcome, bool keep)
-{
-    struct link *l = link_at(f, index);
-    struct destination *d = destination_at(f, l);
-    uint32_t call = l->call;
-    unsigned status = l->answer.status;
-    uint64_t body_bytes = l->answer.body_bytes;
-    if (outcome == FORWARD_OK || (outcome == FORWARD_STATUS && status < 500))
-        destination_served(d, l->address);
-    else
-        destination_failed(f, d, l->address);
-    http_answer_reset(&l->answer);
-    l->call = POOL_NONE;
-    /* Not kept while the request is not all out: what came was an answer to half of it. */
-    if (keep && !l->out && d->real && destination_keeps(f, d, l))
-        make_idle(f, index);
-    else
-        link_close(f, index);
-    call_end(f, call, outcome, status, body_bytes);
-    destination_pump(f, d);
-}
-
-static ssize_t read_some(const struct forward *f, struct link *l)
-{
-    if (l->tls)
-        return tls_read(l->tls, f->setup.scratch, f->setup.scratch_size);
-    ssize_t got = recv(l->fd, f->setup.scratch, f->setup.scratch_size, 0);
-    return got < 0 ? -errno : got;
-}
-
-/* Feeds what was read; true when more of this answer is to come. */
-static bool feed(struct forward *f, uint32_t index, size_t length)
-{
-    struct link *l = link_at(f, index);
-    size_t taken;
-    metric_add(f->setup.metrics->received_bytes, (double)length);
-    switch (http_answer_feed(&l->answer, f->setup.scratch, length, settings_of(f)->answer_bytes,
-                             &taken)) {
-    case HTTP_ANSWER_MORE:
-        return true;
-    case HTTP_ANSWER_DONE:
-        /* More than one answer to one request: whose it is nobody knows. */
-        answered(f, index, l->answer.status == 200 ? FORWARD_OK : FORWARD_STATUS,
-                 l->answer.keep_alive && taken == length);
-        return false;
-    case HTTP_ANSWER_TOO_LARGE:
-        answered(f, index, FORWARD_TOO_LARGE, false);
-        return false;
-    case HTTP_ANSWER_MALFORMED:
-        break;
-    }
-    answered(f, index, FORWARD_MALFORMED, false);
-    return false;
-}
-
-static void ended(struct forward *f, uint32_t index)
-{
-    struct link *l = link_at(f, index);
-    if (http_answer_end(&l->answer) == HTTP_ANSWER_DONE)
-        answered(f, index, l->answer.status == 200 ? FORWARD_OK : FORWARD_STATUS, false);
-    else
-        fail(f, index, FORWARD_CUT, false);
-}
-
-static void read_answer(struct forward *f, uint32_t index)
-{
-    struct link *l = link_at(f, index);
-    for (unsigned i = 0; i < READS_MAX; i++) {
-        ssize_t got = read_some(f, l);
-        if (got == -EAGAIN)
-            return;
-        if (got == 0) {
-            ended(f, index);
-            return;
-        }
-        if (got < 0) {
-            fail(f, index, got == -EPROTO ? FORWARD_TLS : FORWARD_RESET, false);
-            return;
-        }
-        if (!feed(f, index, (size_t)got))
-            return;
-        /* TLS may hold decrypted bytes that the socket does not know of. */
-        if (!l->tls && (size_t)got < f->setup.scratch_size)
-            return;
-    }
-}
-
-/* An idle connection has events: the callee closed it, or speaks unasked. */
-static void check_idle(struct forward *f, uint32_t index)
-{
-    struct link *l = link_at(f, index);
-    ssize_t got = read_some(f, l);
-    if (got != -EAGAIN)
-        link_close(f, index);
 }
 
 static void finish_connecting(struct forward *f, uint32_t index)
@@ -444,7 +271,7 @@ static void finish_connecting(struct forward *f, uint32_t index)
     socklen_t length = sizeof error;
     getsockopt(link_at(f, index)->fd, SOL_SOCKET, SO_ERROR, &error, &length);
     if (error)
-        fail(f, index, outcome_of(error), true);
+        link_fail(f, index, link_outcome(error), true);
     else
         connected(f, index);
 }
@@ -459,13 +286,13 @@ void link_event(struct forward *f, uint32_t index, uint32_t events)
         handshake(f, index);
         break;
     case LINK_BUSY:
-        if ((events & EPOLLOUT) && link_at(f, index)->out && !flush(f, index))
+        if ((events & EPOLLOUT) && link_at(f, index)->out && !link_flush(f, index))
             break;
         if (events & ~(uint32_t)EPOLLOUT)
-            read_answer(f, index);
+            link_read(f, index);
         break;
     case LINK_IDLE:
-        check_idle(f, index);
+        link_check_idle(f, index);
         break;
     case LINK_CLOSED:
         break;

@@ -126,6 +126,10 @@ static inline struct link *link_at(const struct forward *f, uint32_t index)
 {
     return pool_at(&f->links, index);
 }
+static inline struct destination *link_destination(const struct forward *f, const struct link *l)
+{
+    return f->destinations[l->target];
+}
 static inline const struct forward_settings *settings_of(const struct forward *f)
 {
     return &f->config->egress.forward;
@@ -201,6 +205,33 @@ void link_event(struct forward *f, uint32_t index, uint32_t events);
 
 /* Gives back what was closed. */
 void link_free_closed(struct forward *f);
+
+/* The call that it carries is over: it waits for another. */
+void link_keep(struct forward *f, uint32_t index);
+
+/* The attempt that it carries failed: closes it, and tries again or ends the call. safe: the callee
+ * can't have got it. */
+void link_fail(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe);
+
+/* What an errno of a socket stands for. */
+enum forward_outcome link_outcome(int error);
+
+/* Whether the epoll set tells when it is writable. */
+void link_watch(struct forward *f, uint32_t index, bool writable);
+
+/* ---- forward_transfer.c ---- */
+
+/* The connection stands: sends the request of its call, as far as the socket takes it. */
+void link_send(struct forward *f, uint32_t index);
+
+/* Sends what is left of the request. False: the attempt failed. */
+bool link_flush(struct forward *f, uint32_t index);
+
+/* Reads the answer, as far as it has come. */
+void link_read(struct forward *f, uint32_t index);
+
+/* An idle connection has events: the callee closed it, or speaks unasked. */
+void link_check_idle(struct forward *f, uint32_t index);
 
 /* ---- forward_request.c ---- */
 
