@@ -99,7 +99,7 @@ static void finish_waiting(struct io *io)
 void egress_answered(struct io *io, uint32_t index, uint16_t status, uint32_t bytes)
 {
     struct egress_call *call = call_at(&io->egress, index);
-    call->status = status;
+    call->status = status & 0x7fff;
     call->bytes = bytes;
     io->egress.active--;
     if (crossing_needed(io))
@@ -182,8 +182,7 @@ static void take_call(struct io *io, uint32_t index, const struct descriptor *d,
     call->node.user = d->tag;
     call->stamp_us = d->stamp_us;
     call->message = d->offset;
-    call->body_offset = d->body_offset;
-    call->body_length = d->body_length;
+    call->node.deadline_ns = (uint64_t)d->body_offset << 32 | d->body_length;
     call->target = d->flags;
     call->bytes = d->length;
     call->first = false;

@@ -50,15 +50,15 @@ bool egress_begin_real(struct io *io, uint32_t index)
     const struct egress_call *call = pool_at(&io->egress.calls, index);
     struct forward *forward = io->egress.forward;
     const struct arena *arena = &io->agent->forward;
-    uint64_t timeout = io_config(io)->egress.timeout_ns;
+    uint64_t timeout = io_config(io)->egress.timeout_ns, body = call->node.deadline_ns;
     if (!forward || !forward_takes(forward, call->target))
         return false;
     struct forward_call asked = {
         .owner = index,
         .target = call->target,
         .message = arena_at(arena, call->message),
-        .body = call->body_length ? arena_at(arena, call->body_offset) : NULL,
-        .body_length = call->body_length,
+        .body = (uint32_t)body ? arena_at(arena, (uint32_t)(body >> 32)) : NULL,
+        .body_length = (uint32_t)body,
         .deadline_ns = timeout ? egress_submitted_ns(io, call->stamp_us) + timeout : UINT64_MAX};
     forward_begin(forward, &asked, io->now_ns);
     return true;

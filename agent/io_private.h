@@ -121,18 +121,23 @@ struct connection_list {
     uint32_t first, last;
 };
 
-/* A call that the outside world is working on. */
+/* A call that the outside world is working on. Until that begins, node.deadline_ns holds where its
+ * body lies: offset and length, in the upper and the lower half. */
 struct egress_call {
-    struct wheel_node node;            /* node.user: the tag; a real call is not in the wheel */
-    uint32_t due_us;                   /* how long it is to take */
-    uint32_t stamp_us;                 /* when it was submitted */
-    uint32_t bytes;                    /* of its message */
-    uint32_t message;                  /* in the forward arena, until the call is completed */
-    uint32_t body_offset, body_length; /* likewise: what is POSTed on */
-    uint16_t target;                   /* the callee's number */
-    uint16_t status;
-    bool first; /* its result pays for the host's wake-up */
+    struct wheel_node node; /* node.user: the tag; a real call is not in the wheel */
+    union {
+        uint32_t message; /* in the forward arena; until a simulated call begins */
+        uint32_t due_us;  /* how long that is to take */
+    };
+    uint32_t stamp_us; /* when it was submitted */
+    uint32_t bytes;    /* of its message */
+    uint16_t target;   /* the callee's number */
+    uint16_t status : 15;
+    uint16_t first : 1; /* its result pays for the host's wake-up */
 };
+
+/* A hundred thousand of them are in flight: two in a cache line. */
+_Static_assert(sizeof(struct egress_call) == 32, "a call is half a cache line");
 
 struct egress {
     struct pool calls;
