@@ -4,6 +4,7 @@ import pathlib
 import re
 
 from agentkit import calls
+from cellkit import Cell
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -29,8 +30,12 @@ def scraped(text):
 
 
 def test_every_family_is_documented(start):
-    agent = start(workload={"externalServices": calls(["s1"])}).wait_serving()
-    assert agent.ask()["status"] == 200
+    # What has a label for the callee is there once there is one.
+    with Cell("s2") as cell:
+        destinations = [{"name": "s2", "url": cell.url}]
+        workload = {"externalServices": calls(["s1", "s2"])}
+        agent = start(workload=workload, egress={"destinations": destinations}).wait_serving()
+        assert agent.ask()["status"] == 200
     page, live = written(), scraped(agent.get("/metrics").body.decode())
     assert set(page) == set(live)
     for name, described in page.items():
