@@ -160,3 +160,17 @@ Test(dpuservice, round_trip)
         cr_assert(json_equal(emitted, emitted_again));
     }
 }
+
+/* A table of tables is printed once, and named where it comes again. */
+Test(dpuservice, reference_has_each_table_once)
+{
+    cleanup_buffer struct buffer page = BUFFER_INIT(1 << 20);
+    cr_assert_eq(record_reference(&dpuservice_record, "", &page), 0);
+    const char *text = buffer_terminate(&page);
+    cr_assert_not_null(strstr(text, "| `spec.workload.internalService.loader.cpuStress.trials` |"));
+    cr_assert_not_null(strstr(text, "| `spec.workload.alternativeBehaviors.NAME.internalService` | "
+                                    "object | the workload's own | The work inside the service: "
+                                    "exactly one function. Fields as those of "
+                                    "`spec.workload.internalService`. |"));
+    cr_assert_null(strstr(text, "`spec.workload.alternativeBehaviors.NAME.internalService.loader"));
+}
