@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agentkit import calls
+from agentkit import calls, program
 
 
 @pytest.fixture
@@ -82,3 +82,13 @@ def test_sleep_reload_and_drain(alone):
     assert agent.end() == 0
     client.join()
     assert [answer["status"] for answer in answers] == [200]
+
+
+def test_a_plugin_s_deadline(alone):
+    """It is kept by the thread that also waits for sockets."""
+    path = program().parent.parent / "tests" / "agent" / "plugins" / "sample.so"
+    use = {"path": str(path), "function": "stubborn", "params": {"ms": 1500}, "timeout": "50ms"}
+    agent = alone(workload={"threads": 1, "internalService": {"plugin": use}})
+    begun = time.monotonic()
+    assert agent.ask()["status"] == 500
+    assert 0.05 <= time.monotonic() - begun < 1.2
