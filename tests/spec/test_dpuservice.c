@@ -146,8 +146,8 @@ Test(dpuservice, round_trip)
              "      b: {internalService: {colosseum: {}}, externalServices: []}\n"
              "      c: {externalServices: [{services: [s1, s1__2], probabilities: {s1__2: 0.5}}]}\n"
              "      d: {internalService: {plugin: {path: /a.so, function: f, params: {x: [1]}}}}\n";
-    static const char *const texts[] = {full, HEAD "metadata: {name: s0}\n", scaled, behaved,
-                                        worked};
+    static const char least[] = HEAD "metadata: {name: s0}\n";
+    static const char *const texts[] = {full, least, scaled, behaved, worked};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         cleanup_dpuservice struct dpuservice *service = parse(texts[i]);
         json_auto_t *emitted = dpuservice_emit(service);
