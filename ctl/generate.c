@@ -69,6 +69,7 @@ static const struct option_entry entries[] = {
     {0, "image", OPTION_TO_STRING(struct generate, image), .argument = "IMAGE",
      .help = "The agents' image."},
     {0, "egress", OPTION_TO_STRING(struct generate, egress), .argument = "MODE",
+     .fallback = "forward",
      .help = "What becomes of calls to other services, for all: spec.egress.mode."},
     {'o', "output", OPTION_TO_STRING(struct generate, output), .argument = "FILE.yaml",
      .help = "Where the DpuServices go; by default to standard output."},

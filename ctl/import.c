@@ -20,6 +20,7 @@ static const struct option_entry entries[] = {
     {0, "image", OPTION_TO_STRING(struct import, image), .argument = "IMAGE",
      .help = "The agents' image. muBench's own, which the files name, is not what runs."},
     {0, "egress", OPTION_TO_STRING(struct import, egress), .argument = "MODE",
+     .fallback = "forward",
      .help = "What becomes of calls to other services, for all: spec.egress.mode."},
 };
 

@@ -246,6 +246,20 @@ static json_t *defaults(const char *name)
     return dpuservice_emit(service);
 }
 
+/* muBench's services really call each other; that is one mode of ours, and simulated calls are a
+ * change when there are any. */
+static void export_egress(struct export *export, json_t *egress, const json_t *fallback,
+                          const struct place *at)
+{
+    const char *mode = json_string_value(json_object_get(egress, "mode"));
+    struct place place = PLACE_KEY(at, "mode");
+
+    if (strcmp(mode, "simulate") == 0 && export->service->workload.group_count > 0)
+        note(export, &place, "muBench has no simulated calls; its services call each other");
+    json_object_set(egress, "mode", json_object_get(fallback, "mode"));
+    note_rest(export, egress, fallback, at);
+}
+
 static void export_service(struct export *export)
 {
     const struct dpuservice *service = export->service;
@@ -253,6 +267,7 @@ static void export_service(struct export *export)
     struct place root = PLACE_ROOT(&source), metadata = PLACE_KEY(&root, "metadata");
     struct place spec = PLACE_KEY(&root, "spec"), workload = PLACE_KEY(&spec, "workload");
     struct place resources = PLACE_KEY(&spec, "resources"), pod = PLACE_KEY(&spec, "podTemplate");
+    struct place egress = PLACE_KEY(&spec, "egress");
     json_auto_t *all = dpuservice_emit(service), *plain = defaults(service->name);
     json_t *given = json_object_get(all, "spec"), *fallback = json_object_get(plain, "spec");
     json_t *about = json_object_get(all, "metadata");
@@ -262,9 +277,12 @@ static void export_service(struct export *export)
     export_resources(export, json_object_get(given, "resources"), &resources);
     export_pod(export, json_object_get(given, "podTemplate"),
                json_object_get(fallback, "podTemplate"), &pod);
+    export_egress(export, json_object_get(given, "egress"), json_object_get(fallback, "egress"),
+                  &egress);
     if (service->namespace)
         json_object_set_new(export->out, "namespace", json_string(service->namespace));
-    static const char *const done[] = {"workload", "replicas", "resources", "podTemplate"};
+    static const char *const done[] = {"workload", "replicas", "resources", "podTemplate",
+                                       "egress"};
     for (size_t i = 0; i < sizeof(done) / sizeof(done[0]); i++)
         json_object_del(given, done[i]);
     note_rest(export, given, fallback, &spec);

@@ -149,7 +149,19 @@ def test_round_trip_keeps_the_meaning(dpumesh, tmp_path):
         assert err == "", f"seed {seed}"
 
 
-def test_the_example_runs_and_answers(local, bin_dir, dpumesh, tmp_path):
+def requests(service):
+    """How many requests the service's replicas answered."""
+    count = 0
+    for replica in service["replicas"]:
+        for line in fetch(replica["admin"] + "/metrics").splitlines():
+            if line.startswith("mub_request_processing_latency_milliseconds_count{"):
+                count += int(float(line.split()[-1]))
+    return count
+
+
+@pytest.mark.slow
+def test_the_example_runs_and_answers_along_its_whole_graph(local, bin_dir, dpumesh, tmp_path):
+    """Its services really call each other, as often as the work model says."""
     local.agent = bin_dir / "dpumesh-agent"
     arguments = (EXAMPLE / "workmodel.json", EXAMPLE / "K8sParameters.json")
     _, err = dpumesh("import", *arguments, "-o", "app.yaml")
@@ -157,11 +169,16 @@ def test_the_example_runs_and_answers(local, bin_dir, dpumesh, tmp_path):
     out, _ = dpumesh("validate", "-f", "app.yaml")
     assert out == "5 services, no problems\n"
     process = local.up(tmp_path / "app.yaml")
-    for name in ("s0", "s1", "s2", "s3", "sdb1"):
-        service = local.service(name)
-        assert ask(service["bridge"][0], "/api/v1")["status"] == 200
-        assert set(fetch(service["http"][0])) == {"m"}
     assert len(local.pids("s0")) == 2
+    asked, entry = 60, local.service("s0")
+    for _ in range(asked):
+        assert ask(entry["bridge"][0], "/api/v1")["status"] == 200
+    assert set(fetch(entry["http"][0])) == {"m"}
+    count = {name: requests(local.service(name)) for name in ("s0", "s1", "s2", "s3", "sdb1")}
+    assert count["s0"] == count["s1"] == asked + 1
+    assert count["s3"] + count["sdb1"] == 2 * (asked + 1)  # s1 calls one of the two, s0 the latter
+    # Half of 61, and half of 61: 4.5 standard deviations are 18 (7 of a million runs are further off).
+    assert abs(count["s2"] - asked / 2) < 19 and abs(count["s3"] - asked / 2) < 19
     local.end(process)
 
 
@@ -180,7 +197,7 @@ def test_notes_are_comments_too(dpumesh, tmp_path):
 def test_import_takes_a_pipe_and_options(dpumesh):
     out, err = dpumesh("import", "-", "--image", "example.org/agent:1", text='{"s0": {"zip": 1}}')
     (document,) = yaml.safe_load_all(out)
-    assert document["spec"] == {"image": "example.org/agent:1"}
+    assert document["spec"] == {"image": "example.org/agent:1", "egress": {"mode": "forward"}}
     assert err == "dpumesh: standard input: /s0/zip: no counterpart, left out\n"
     for option, says in (("--image=a b", "--image: "), ("--egress=nowhere", "--egress: ")):
         _, err = dpumesh("import", "m.json", option, status=2)
@@ -331,7 +348,9 @@ def test_a_generated_application_runs_and_answers(local, bin_dir, dpumesh, tmp_p
     dpumesh("generate", "--shape", "dag", "--depth", 2, "--width", 2, "--function", small, "-o", "app.yaml")
     process = local.up(tmp_path / "app.yaml")
     assert ask(local.service("s0")["bridge"][0], "/api/v1")["status"] == 200
-    assert len({name["name"] for name in local.applications()[0]["services"]}) == 5
+    assert {f"s{i}": requests(local.service(f"s{i}")) for i in range(5)} == {
+        "s0": 1, "s1": 1, "s2": 1, "s3": 1, "s4": 1,
+    }  # fmt: skip
     local.end(process)
 
 

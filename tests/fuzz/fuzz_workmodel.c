@@ -46,7 +46,7 @@ static void check_round_trip(const struct workmodel_documents *made)
     json_auto_t *means = meaning(made, &first);
     json_auto_t *model = workmodel_export(&first, &list);
     json_auto_t *notes = list;
-    struct workmodel_source source = {.model = {"exported", model}};
+    struct workmodel_source source = {.model = {"exported", model}, .egress = "forward"};
     REQUIRE(workmodel_import(&source, &again, &problems) == 0);
     json_auto_t *means_again = meaning(&again, &second);
     /* What was left out was told. */
@@ -68,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     json_auto_t *owned = root;
     json_t *model = json_object_get(owned, "model");
-    struct workmodel_source source = {.model = {"fuzz", model ? model : owned}};
+    struct workmodel_source source = {.model = {"fuzz", model ? model : owned},
+                                      .egress = "forward"};
     if (model) {
         source.mesh = (struct workmodel_file){"mesh", json_object_get(owned, "mesh")};
         source.parameters = (struct workmodel_file){"k8s", json_object_get(owned, "parameters")};

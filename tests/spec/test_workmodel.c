@@ -458,9 +458,9 @@ Test(workmodel, export_tells_what_it_leaves_out)
         "a.yaml:4: s0: spec.podTemplate.affinity.podAffinity: of another form than muBench's; left "
         "out",
         "a.yaml:4: s0: spec.podTemplate.runtimeClassName: no counterpart in muBench, left out",
+        "a.yaml:4: s0: spec.egress.latency.value: no counterpart in muBench, left out",
         "a.yaml:4: s0: spec.autoscaling: no counterpart in muBench, left out",
         "a.yaml:4: s0: spec.service.type: no counterpart in muBench, left out",
-        "a.yaml:4: s0: spec.egress.latency.value: no counterpart in muBench, left out",
     };
 
     cr_assert_eq(json_array_size(notes), sizeof(wanted) / sizeof(wanted[0]));
@@ -519,6 +519,37 @@ Test(workmodel, alternative_behaviors)
     json_t *got = json_object_get(json_object_get(model, "s0"), "alternative_behaviors");
     cleanup_free char *dump = json_dumps(got, 0);
     cr_assert(json_equal(got, wanted), "%s", dump);
+}
+
+/* Simulated calls are no muBench; real ones are what it does. */
+Test(workmodel, export_tells_of_simulated_calls)
+{
+    static const struct {
+        const char *spec, *note;
+    } rows[] = {
+        {"{workload: {externalServices: [{services: [s0]}]}, egress: {mode: forward}}", NULL},
+        {"{egress: {mode: simulate}}", NULL},
+        {"{workload: {externalServices: [{services: [s0]}]}}",
+         "a.yaml:9: s1: spec.egress.mode: muBench has no simulated calls; its services call each "
+         "other"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        static const char internal[] = "{workload: {internalService: {loader: {}}}}";
+        cleanup_free char *yaml =
+            xasprintf(DOCUMENT("%s") "---\napiVersion: dpumesh.io/v1alpha1\nkind: DpuService\n"
+                                     "metadata: {name: s1}\nspec: %s\n",
+                      internal, rows[i].spec);
+        json_t *list;
+        json_auto_t *model = export(yaml, &list);
+        json_auto_t *notes = list;
+        /* The first note is that of the missing function. */
+        const char *got = json_string_value(json_array_get(notes, 1));
+        cr_assert_eq(json_object_size(model), 2);
+        cr_assert_eq(got == NULL, rows[i].note == NULL, "%s: %s", rows[i].spec, got ? got : "");
+        if (got)
+            cr_assert_str_eq(got, rows[i].note);
+    }
 }
 
 Test(workmodel, comments_stand_at_their_services)

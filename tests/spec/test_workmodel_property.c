@@ -175,7 +175,7 @@ static json_t *meaning(json_t *model, uint64_t seed, struct application *applica
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_documents struct documents documents = DOCUMENTS_INIT;
     cleanup_buffer struct buffer text = BUFFER_INIT(TEXT_BYTES_MAX);
-    struct workmodel_source source = {.model = {"m.json", model}};
+    struct workmodel_source source = {.model = {"m.json", model}, .egress = "forward"};
     cleanup_free char *dump = json_dumps(model, 0);
 
     cr_assert_eq(workmodel_import(&source, &made, &problems), 0, "seed %zu: %s\n%s", (size_t)seed,
