@@ -102,6 +102,7 @@ void call_place(struct forward *f, uint32_t index)
     struct call *call = call_at(f, index);
     struct destination *d = destination_of(f, call->asked.target);
     bool free = may_overtake(d);
+    destination_look_up(f, d); /* kept connections follow the name, too */
     call->stage = CALL_CARRIED;
     if (free && !call->fresh && link_reuse(f, d, index))
         return;

@@ -156,8 +156,7 @@ static void looked_up(void *context, uint32_t owner, const char *reason,
     destination_pump(f, d);
 }
 
-/* Looks the name up when that is due; the addresses that are known serve on meanwhile. */
-static void look_up(struct forward *f, struct destination *d)
+void destination_look_up(struct forward *f, struct destination *d)
 {
     if (d->literal || d->looking || f->now_ns < d->lookup_again_ns)
         return;
@@ -217,7 +216,7 @@ static int next_address(const struct forward *f, struct destination *d)
 
 int destination_address(struct forward *f, struct destination *d)
 {
-    look_up(f, d);
+    destination_look_up(f, d);
     return next_address(f, d);
 }
 
@@ -285,7 +284,7 @@ static bool hopeless(struct forward *f, struct destination *d)
 {
     if (destination_present(d) > 0)
         return false;
-    look_up(f, d);
+    destination_look_up(f, d);
     return destination_present(d) == 0 && !d->looking;
 }
 

@@ -161,6 +161,9 @@ struct destination *destination_of(struct forward *f, uint16_t target);
 /* Applies the configuration in force. */
 void destination_configure(struct forward *f, struct destination *d);
 
+/* Looks the name up when that is due; the addresses that are known serve on meanwhile. */
+void destination_look_up(struct forward *f, struct destination *d);
+
 /* An address to connect to, -1: none is known. Looks the name up when that is due. */
 int destination_address(struct forward *f, struct destination *d);
 

@@ -2,7 +2,8 @@
 
     demand                                               test
     http://NAME:8080 and the caller's path               test_the_default_url
-    an address is kept for its time to live              test_kept_and_looked_up_again
+    an address is kept for its time to live              test_kept_and_looked_up_again,
+                                                         test_kept_connections_follow_the_name
     no such name, no server that answers                 test_no_such_name, test_a_silent_server
     the I/O thread does not wait for DNS                 test_a_silent_server
     one address of two is dead                           test_one_address_refuses
@@ -124,6 +125,23 @@ def test_kept_and_looked_up_again(start, names):  # noqa: F811
         statuses += [eventually(lambda: new.requests or s0.ask()["status"] != 200) and 200]
         assert set(statuses) == {200}
         assert len(old.requests) >= 10
+
+
+def test_kept_connections_follow_the_name(start, names):  # noqa: F811
+    """A connection that lies idle for half a minute is not used when the name points elsewhere."""
+    names.ttl = 1
+    names.names["s1.apps.test"] = ["127.0.0.3"]
+    with Cell("s1", address="127.0.0.3", port=8080) as old, Cell("s1", address="127.0.0.4", port=8080) as new:
+        s0 = by_name(start)
+        assert s0.ask()["status"] == 200
+        names.names["s1.apps.test"] = ["127.0.0.4"]
+        time.sleep(1.1)
+        assert s0.ask()["status"] == 200  # whichever: it makes the agent look again
+        eventually(lambda: lookups(s0) >= 2)
+        seen = len(old.requests)
+        assert [s0.ask()["status"] for _ in range(5)] == [200] * 5
+        assert (len(old.requests), len(new.requests)) >= (seen, 5)
+        assert len(old.requests) == seen
 
 
 def test_no_such_name(start, names):  # noqa: F811
