@@ -205,6 +205,7 @@ static const struct field datapath_fields[] = {
      .pattern = &pattern_profile,
      .unset = "bluefield3-native with mode dpu, envoy-permissive with sidecar",
      .help = "What the proxy costs; of the mode's kind."},
+    DATAPATH_POLICY_FIELD(struct datapath_settings, policy),
 };
 
 const struct record datapath_settings_record = {FIELDS(datapath_fields),

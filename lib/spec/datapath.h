@@ -25,6 +25,7 @@
 #include "doc/problem.h"
 #include "model/profile.h"
 #include "spec/field.h"
+#include "spec/policy.h"
 
 #define PROFILE_LABEL "dpumesh.io/profile" /* "true" on a ConfigMap that holds a profile */
 #define PROFILE_KEY   "profile.json"       /* in its data */
@@ -49,6 +50,7 @@ struct datapath_settings {
     enum datapath_mode mode;
     json_t *source;         /* the profile as the document has it; NULL in mode direct */
     struct profile profile; /* of the mode's kind; without a name in mode direct with none given */
+    struct policy_settings policy;
 };
 
 /*
@@ -94,6 +96,13 @@ struct datapath_shipped {
 };
 extern const struct datapath_shipped datapath_shipped_kinds[];
 extern const size_t datapath_shipped_kind_count;
+
+/* The field `policy` of either; member: a struct policy_settings. */
+#define DATAPATH_POLICY_FIELD(owner, member)                                                       \
+    {                                                                                              \
+        .name = "policy", .type = FIELD_RECORD, FIELD_AT(owner, member), .record = &policy_record, \
+        .help = "What is done with requests before the application gets them, by the proxy."       \
+    }
 
 /* Fields of spec.datapath that name mode and profile; member: a struct datapath_choice. */
 #define DATAPATH_MODE_HELP                                                                         \

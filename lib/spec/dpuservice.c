@@ -228,6 +228,7 @@ static void finish_datapath(void *record, json_t *object)
 
 static const struct field datapath_fields[] = {
     DATAPATH_CHOICE_FIELDS(struct dpuservice, datapath),
+    DATAPATH_POLICY_FIELD(struct dpuservice, policy),
     {.name = "queues",
      .type = FIELD_RECORD,
      FIELD_AT(struct dpuservice, queues),

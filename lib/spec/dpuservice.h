@@ -122,6 +122,7 @@ struct dpuservice {
     unsigned workers;     /* muBench's processes; workers * workload.threads compute at once */
     struct workload_settings workload;
     struct datapath_choice datapath;
+    struct policy_settings policy;
     struct queue_settings queues;
     struct limit_settings limits;
     struct egress_settings egress;

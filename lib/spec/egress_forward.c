@@ -181,6 +181,22 @@ static const struct field destination_fields[] = {
      .unset = "the service of this name: http://NAME:8080 and this service's own path; locally, "
               "where `dpumesh up` runs it",
      .help = "Where it answers: a service elsewhere, a muBench cell, TLS."},
+    {.name = "timeout",
+     .type = FIELD_DURATION,
+     FIELD_AT(struct egress_destination, timeout_ns),
+     .flags = FIELD_OPTIONAL,
+     .min = 1.0 * NS_PER_MS,
+     .max = 1800.0 * NS_PER_S,
+     .unset = "egress.timeout",
+     .help = "Longest a call to it may take, waiting for its turn included."},
+    {.name = "circuitBreaker",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct egress_destination, breaker),
+     .flags = FIELD_OPTIONAL,
+     .given = offsetof(struct egress_destination, breaker_given),
+     .record = &breaker_record,
+     .unset = "egress.circuitBreaker",
+     .help = "When it is left alone."},
 };
 const struct record destination_record = {FIELDS(destination_fields),
                                           .size = sizeof(struct egress_destination)};

@@ -51,6 +51,11 @@ static const struct field egress_fields[] = {
      .max = 1800.0 * NS_PER_S,
      .help = "Longest a call may take, waiting for its turn included, before it counts as timed "
              "out (status 504); 0s is no limit, but a real call ends after 30m."},
+    {.name = "circuitBreaker",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct egress_settings, breaker),
+     .record = &breaker_record,
+     .help = "When a destination is left alone; each has a breaker of its own."},
     {.name = "forward",
      .type = FIELD_RECORD,
      FIELD_AT(struct egress_settings, forward),
@@ -63,7 +68,7 @@ static const struct field egress_fields[] = {
      .max = DESTINATIONS_MAX,
      .record = &destination_record,
      .unset = "none",
-     .help = "Callees that are treated otherwise than `egress.mode` says, or answer elsewhere."},
+     .help = "Callees that are treated otherwise than `egress` says, or answer elsewhere."},
 };
 
 static const struct record_check egress_checks[] = {

@@ -14,6 +14,7 @@
 #include "model/distribution.h"
 #include "spec/field.h"
 #include "spec/pattern.h"
+#include "spec/policy.h"
 
 enum internal_kind {
     INTERNAL_NONE,       /* no work; the answer is one character */
@@ -116,7 +117,10 @@ struct forward_settings {
 struct egress_destination {
     char *name;
     enum egress_mode mode;
-    char *url; /* NULL: the service of this name */
+    char *url;           /* NULL: the service of this name */
+    uint64_t timeout_ns; /* of a call; 0: egress.timeout */
+    bool breaker_given;
+    struct breaker_settings breaker; /* if given, instead of egress.circuitBreaker */
 };
 
 struct egress_settings {
@@ -125,6 +129,7 @@ struct egress_settings {
     uint64_t seed;               /* egress.latency.seed; 0 draws one at start */
     unsigned workers;            /* calls outstanding; 0 no cap */
     uint64_t timeout_ns;         /* a call, queueing included, then 504; 0 none; 30 s */
+    struct breaker_settings breaker; /* of each destination without one of its own */
     struct forward_settings forward;
     size_t destination_count;
     struct egress_destination *destinations; /* each name once */
