@@ -115,23 +115,25 @@ double pod_host_ns(const struct pod *pod, enum pod_direction direction, double b
 /* ---- the stations ---- */
 
 static double serve(struct station *station, bool there, const struct cost *cost, double now_ns,
-                    double bytes)
+                    double bytes, double more_ns)
 {
-    return there ? station_serve(station, now_ns, cost_ns(cost, bytes), cost_bytes(cost, bytes))
+    return there ? station_serve(station, now_ns, cost_ns(cost, bytes) + more_ns,
+                                 cost_bytes(cost, bytes))
                  : now_ns;
 }
 
 static void enter_stations(struct pod *pod, struct pod_message *message, double now_ns)
 {
     struct pod_lane *lane = &pod->lane[message->direction];
+    double bytes = message->bytes;
 
     if (message->direction == POD_IN) {
         now_ns += pod->half_path_ns;
-        now_ns = serve(&lane->dma, pod->has_dma, &pod->dma, now_ns, message->bytes);
-        now_ns = serve(&lane->arm, pod->has_arm, &pod->arm, now_ns, message->bytes);
+        now_ns = serve(&lane->dma, pod->has_dma, &pod->dma, now_ns, bytes, 0);
+        now_ns = serve(&lane->arm, pod->has_arm, &pod->arm, now_ns, bytes, message->policy_ns);
     } else {
-        now_ns = serve(&lane->arm, pod->has_arm, &pod->arm, now_ns, message->bytes);
-        now_ns = serve(&lane->dma, pod->has_dma, &pod->dma, now_ns, message->bytes);
+        now_ns = serve(&lane->arm, pod->has_arm, &pod->arm, now_ns, bytes, message->policy_ns);
+        now_ns = serve(&lane->dma, pod->has_dma, &pod->dma, now_ns, bytes, 0);
     }
     message->done_ns = lane->order_ns = fmax(lane->order_ns, now_ns);
     fifo_push(&lane->in_stations, message);
@@ -142,6 +144,8 @@ static void offer_to_host(struct pod *pod, struct pod_message *message, double n
     struct pod_lane *lane = &pod->lane[message->direction];
     double cpu_ns = pod->host_elsewhere ? 0 : pod_host_ns(pod, message->direction, message->bytes);
 
+    if (!pod->host_elsewhere && !pod->has_arm)
+        cpu_ns += message->policy_ns;
     core_offer(&lane->core, now_ns, cpu_ns, message->bytes);
     fifo_push(&lane->at_host, message);
 }
@@ -260,8 +264,17 @@ static void happen(struct pod *pod, struct pod_lane *lane, enum event event, dou
 void pod_begin(struct pod *pod, enum pod_direction direction, uint32_t id, double now_ns,
                double bytes)
 {
-    struct pod_message message = {
-        .id = id, .direction = (uint8_t)direction, .bytes = (float)bytes, .begun_ns = now_ns};
+    pod_begin_policed(pod, direction, id, now_ns, bytes, 0);
+}
+
+void pod_begin_policed(struct pod *pod, enum pod_direction direction, uint32_t id, double now_ns,
+                       double bytes, double policy_ns)
+{
+    struct pod_message message = {.id = id,
+                                  .direction = (uint8_t)direction,
+                                  .bytes = (float)bytes,
+                                  .policy_ns = (float)policy_ns,
+                                  .begun_ns = now_ns};
 
     pod->under_way++;
     pod->inside++;
@@ -269,6 +282,12 @@ void pod_begin(struct pod *pod, enum pod_direction direction, uint32_t id, doubl
         enter_stations(pod, &message, now_ns);
     else
         offer_to_host(pod, &message, now_ns);
+}
+
+void pod_spend_arm(struct pod *pod, enum pod_direction direction, double now_ns, double arm_ns)
+{
+    if (pod->has_arm)
+        station_serve(&pod->lane[direction].arm, now_ns + pod->half_path_ns, arm_ns, 0);
 }
 
 double pod_next_ns(struct pod *pod)

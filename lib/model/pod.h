@@ -44,6 +44,7 @@ struct pod_message {
     uint8_t direction; /* enum pod_direction */
     bool first;        /* of a round of the host's core: it pays for the wake-up */
     float bytes;
+    float policy_ns; /* that policies take of the proxy: of Arm, without it of the host's core */
     double begun_ns;
     double done_ns; /* while under way: when its station is done with it */
 };
@@ -90,6 +91,13 @@ void pod_release(struct pod *pod);
 /* A message begins to cross. bytes: at least 1. */
 void pod_begin(struct pod *pod, enum pod_direction direction, uint32_t id, double now_ns,
                double bytes);
+
+/* The same for a message that passes policies, which take so much of the proxy. */
+void pod_begin_policed(struct pod *pod, enum pod_direction direction, uint32_t id, double now_ns,
+                       double bytes, double policy_ns);
+
+/* Arm works for so long on what does not cross: a request that is refused. Without Arm: nothing. */
+void pod_spend_arm(struct pod *pod, enum pod_direction direction, double now_ns, double arm_ns);
 
 /* When something happens next; infinity when nothing is inside. */
 double pod_next_ns(struct pod *pod);

@@ -57,6 +57,10 @@ const struct profile_row profile_rows[PROFILE_PARAMETERS] = {
                               "memory for messages under way; 0: 4194304 messages", 1},
     [PROFILE_RING_SLOTS] = {"ring", "1", 1, 1 << 22, 4096,
                             "most messages that a core takes in one round", 1},
+    [PROFILE_POLICY_NS] = {"policyMessage", "ns", 0, 1e9, 0,
+                           "time of an Arm worker, without one of the host's core, a message for "
+                           "each L7 policy that it passes",
+                           0},
 };
 
 int profile_find(const char *name)

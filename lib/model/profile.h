@@ -48,6 +48,7 @@ enum profile_parameter {
     PROFILE_PATH_NS,
     PROFILE_BUFFER_BYTES,
     PROFILE_RING_SLOTS,
+    PROFILE_POLICY_NS,
     PROFILE_PARAMETERS /* how many */
 };
 
