@@ -142,7 +142,7 @@ static void record(struct io *io, const struct pod_message *message)
 static enum pod_direction direction_of(uint32_t id)
 {
     enum crossing_kind kind = (enum crossing_kind)(id >> CROSSING_INDEX_BITS);
-    return kind == CROSSING_REQUEST || kind == CROSSING_RESULT ? POD_IN : POD_OUT;
+    return kind == CROSSING_ANSWER || kind == CROSSING_CALL ? POD_OUT : POD_IN;
 }
 
 static uint32_t bytes_of(const struct io *io, uint32_t id)
@@ -151,6 +151,9 @@ static uint32_t bytes_of(const struct io *io, uint32_t id)
     switch ((enum crossing_kind)(id >> CROSSING_INDEX_BITS)) {
     case CROSSING_REQUEST:
         bytes = exchange_message_bytes(io, index);
+        break;
+    case CROSSING_REFUSED:
+        bytes = index;
         break;
     case CROSSING_ANSWER:
         bytes =
@@ -180,7 +183,33 @@ static void release(struct io *io, uint32_t id, bool first)
     case CROSSING_RESULT:
         egress_end_call(io, index, first);
         break;
+    case CROSSING_REFUSED:
+        break;
     }
+}
+
+/* What policies take of the proxy for a message. */
+static double policy_ns(const struct io *io, uint32_t id)
+{
+    double each_ns = io->crossing.profile.value[PROFILE_POLICY_NS];
+    switch ((enum crossing_kind)(id >> CROSSING_INDEX_BITS)) {
+    case CROSSING_REQUEST:
+    case CROSSING_REFUSED:
+        return each_ns * io->policy.in_force;
+    case CROSSING_CALL:
+        return each_ns * io->egress.policies;
+    default:
+        return 0;
+    }
+}
+
+/* The same for one that is given to the proxy now. */
+static double spend_policy_ns(const struct io *io, uint32_t id)
+{
+    double ns = policy_ns(io, id);
+    if (ns > 0)
+        metric_add(io->agent->metrics.policy.work, ns / 1e9);
+    return ns;
 }
 
 static bool give_to_proxy(struct io *io, uint32_t id)
@@ -188,8 +217,13 @@ static bool give_to_proxy(struct io *io, uint32_t id)
     struct crossing *c = &io->crossing;
     enum pod_direction direction = direction_of(id);
     uint32_t bytes = bytes_of(io, id);
-    double cost_ns = path_host_ns(&c->profile, bytes, direction == POD_IN);
-    return proxy_submit(c->proxies[direction], id, cost_ns, bytes);
+    double cost_ns = path_host_ns(&c->profile, bytes, direction == POD_IN) + policy_ns(io, id);
+    if (id >> CROSSING_INDEX_BITS == CROSSING_REFUSED)
+        cost_ns += path_host_ns(&c->profile, CROSSING_BYTES_MIN, false);
+    if (!proxy_submit(c->proxies[direction], id, cost_ns, bytes))
+        return false;
+    spend_policy_ns(io, id);
+    return true;
 }
 
 static void to_proxy(struct io *io, uint32_t id)
@@ -210,7 +244,11 @@ static void to_model(struct io *io, uint32_t id)
     if (c->model.pod.has_dma)
         c->dma_copies[direction] += cost_copies(&c->model.pod.dma, bytes);
     c->model.pod.connections = fmax(1, io->connections.used);
-    pod_begin(&c->model.pod, direction, id, (double)io->now_ns, bytes);
+    double now_ns = (double)io->now_ns;
+    if (c->mode == DATAPATH_DPU) /* of a sidecar the proxy does them */
+        pod_begin_policed(&c->model.pod, direction, id, now_ns, bytes, spend_policy_ns(io, id));
+    else
+        pod_begin(&c->model.pod, direction, id, now_ns, bytes);
 }
 
 void crossing_begin(struct io *io, enum crossing_kind kind, uint32_t index)
@@ -221,6 +259,19 @@ void crossing_begin(struct io *io, enum crossing_kind kind, uint32_t index)
         to_proxy(io, id);
     else
         to_model(io, id);
+}
+
+void crossing_refused(struct io *io, uint32_t bytes)
+{
+    struct crossing *c = &io->crossing;
+    uint32_t index = bytes < CROSSING_INDEX_MASK ? bytes : CROSSING_INDEX_MASK;
+    uint32_t id = (uint32_t)CROSSING_REFUSED << CROSSING_INDEX_BITS | index;
+    if (c->mode == DATAPATH_DPU)
+        pod_spend_arm(&c->model.pod, POD_IN, (double)io->now_ns,
+                      path_arm_ns(&c->profile, bytes_of(io, id)) +
+                          path_arm_ns(&c->profile, CROSSING_BYTES_MIN) + spend_policy_ns(io, id));
+    else if (c->mode == DATAPATH_SIDECAR && c->proxies[POD_IN] && crossing_has_room(io, POD_IN))
+        to_proxy(io, id);
 }
 
 /* A message is through a model: a sidecar's incoming ones have the proxy still before them. */

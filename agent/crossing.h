@@ -31,9 +31,16 @@
 
 struct io;
 
-enum crossing_kind { CROSSING_REQUEST, CROSSING_ANSWER, CROSSING_CALL, CROSSING_RESULT };
+enum crossing_kind {
+    CROSSING_REQUEST,
+    CROSSING_ANSWER,
+    CROSSING_CALL,
+    CROSSING_RESULT,
+    CROSSING_REFUSED /* nothing crosses: a proxy's work on a request that a policy refused */
+};
 
-/* A message's number in the model: its kind, and the index of its exchange or call. */
+/* A message's number in the model: its kind, and the index of its exchange or call; of a refused
+ * one, its bytes. */
 enum { CROSSING_INDEX_BITS = 28, CROSSING_INDEX_MASK = (1 << CROSSING_INDEX_BITS) - 1 };
 
 /* Models that a reload left behind and that are not empty yet; more reloads than this while
@@ -98,6 +105,10 @@ bool crossing_nearly_full(const struct io *io);
 
 /* A message begins to cross. */
 void crossing_begin(struct io *io, enum crossing_kind kind, uint32_t index);
+
+/* A policy refused a request of so many bytes: the proxy has read it, and answers it, and nothing
+ * goes further. */
+void crossing_refused(struct io *io, uint32_t bytes);
 
 /* Lets cross what is due; true when anything moved. */
 bool crossing_work(struct io *io);

@@ -33,6 +33,7 @@ int egress_init(struct io *io, struct error **err)
 void egress_destroy(struct io *io)
 {
     forward_free(io->egress.forward);
+    egress_free_callees(io);
     pool_destroy(&io->egress.calls);
 }
 
@@ -99,7 +100,8 @@ static void finish_waiting(struct io *io)
 void egress_answered(struct io *io, uint32_t index, uint16_t status, uint32_t bytes)
 {
     struct egress_call *call = call_at(&io->egress, index);
-    call->status = status & 0x7fff;
+    call->status = status & 0x3ff;
+    egress_tell_breaker(io, call);
     call->bytes = bytes;
     io->egress.active--;
     if (crossing_needed(io))
@@ -126,17 +128,22 @@ static void finish_due(struct io *io)
 /* The outside world begins to work on a call, at begun_ns. */
 static void begin(struct io *io, uint32_t index, uint64_t begun_ns)
 {
-    if (egress_begin_real(io, index))
-        return;
     const struct egress_settings *settings = &io_config(io)->egress;
     struct egress *e = &io->egress;
     struct egress_call *call = call_at(e, index);
+    if (!egress_passes(io, call)) {
+        egress_answered(io, index, 503, 0);
+        return;
+    }
+    if (egress_begin_real(io, index))
+        return;
+    uint64_t timeout = egress_timeout_ns(io, call->target);
     uint64_t submitted = egress_submitted_ns(io, call->stamp_us);
     uint64_t asked = distribution_draw(&settings->latency, &e->random);
     call->node.deadline_ns = begun_ns + asked;
     call->status = 200;
-    if (settings->timeout_ns && call->node.deadline_ns > submitted + settings->timeout_ns) {
-        uint64_t ends_ns = submitted + settings->timeout_ns;
+    if (timeout && call->node.deadline_ns > submitted + timeout) {
+        uint64_t ends_ns = submitted + timeout;
         call->node.deadline_ns = ends_ns > begun_ns ? ends_ns : begun_ns;
         call->status = 504;
     }
@@ -169,9 +176,9 @@ static bool worker_free(const struct io *io)
     return workers == 0 || io->egress.active < workers;
 }
 
-static bool timed_out(const struct io *io, const struct descriptor *d)
+static bool timed_out(struct io *io, const struct descriptor *d)
 {
-    uint64_t timeout = io_config(io)->egress.timeout_ns;
+    uint64_t timeout = egress_timeout_ns(io, d->flags);
     return timeout && io->now_ns >= egress_submitted_ns(io, d->stamp_us) + timeout;
 }
 
@@ -186,6 +193,7 @@ static void take_call(struct io *io, uint32_t index, const struct descriptor *d,
     call->target = d->flags;
     call->bytes = d->length;
     call->first = false;
+    call->counted = call->excused = false;
     metric_add(io->agent->metrics.calls, 1);
     if (late) {
         call->status = 504;
@@ -241,7 +249,7 @@ uint64_t egress_next_ns(struct io *io)
     uint64_t real = io->egress.forward ? forward_next_ns(io->egress.forward) : UINT64_MAX;
     next = real < next ? real : next;
     const struct descriptor *d = ring_peek(&io->agent->egress_sq);
-    uint64_t timeout = io_config(io)->egress.timeout_ns;
+    uint64_t timeout = d ? egress_timeout_ns(io, d->flags) : 0;
     bool place = io->egress.calls.used < io->egress.calls.capacity;
     if (d && timeout && place && egress_submitted_ns(io, d->stamp_us) + timeout < next)
         next = egress_submitted_ns(io, d->stamp_us) + timeout;

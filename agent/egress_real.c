@@ -7,7 +7,11 @@
 static void done(void *context, uint32_t index, const struct forward_result *result)
 {
     uint64_t bytes = result->received_bytes;
-    egress_answered(context, index, forward_outcome_status(result->outcome),
+    struct io *io = context;
+    struct egress_call *call = pool_at(&io->egress.calls, index);
+    /* A callee that answers 404 is well. */
+    call->excused = result->outcome == FORWARD_STATUS && result->status < 500;
+    egress_answered(io, index, forward_outcome_status(result->outcome),
                     bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX);
 }
 
@@ -38,6 +42,7 @@ void egress_configure(struct io *io)
                   LOG_STR("reason", error_message(err)));
     if (e->forward)
         forward_configure(e->forward, io_config(io));
+    egress_configure_callees(io);
 }
 
 void egress_event(struct io *io, uint64_t data, uint32_t events)
@@ -50,7 +55,7 @@ bool egress_begin_real(struct io *io, uint32_t index)
     const struct egress_call *call = pool_at(&io->egress.calls, index);
     struct forward *forward = io->egress.forward;
     const struct arena *arena = &io->agent->forward;
-    uint64_t timeout = io_config(io)->egress.timeout_ns, body = call->node.deadline_ns;
+    uint64_t timeout = egress_timeout_ns(io, call->target), body = call->node.deadline_ns;
     if (!forward || !forward_takes(forward, call->target))
         return false;
     struct forward_call asked = {

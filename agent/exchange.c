@@ -87,15 +87,24 @@ void exchange_refuse_status(struct io *io, uint32_t index, unsigned status, cons
 
 void exchange_refuse(struct io *io, uint32_t index, enum reject_reason reason, const char *sentence)
 {
-    struct exchange *e = exchange_at(io, index);
     if (sentence) {
         exchange_refuse_status(io, index, reject_status(reason), sentence);
         return;
     }
+    exchange_refuse_later(io, index, reason, reject_status(reason), 1);
+}
+
+/* In body_length where there is no body: whose own sentence is meant, and Retry-After. */
+enum { CANNED_REASON_BITS = 8, CANNED_REASON = (1 << CANNED_REASON_BITS) - 1 };
+
+void exchange_refuse_later(struct io *io, uint32_t index, enum reject_reason reason,
+                           unsigned status, uint32_t retry_s)
+{
+    struct exchange *e = exchange_at(io, index);
     metric_add(io->agent->metrics.rejected[reason], 1);
-    e->status = (uint16_t)reject_status(reason);
+    e->status = (uint16_t)status;
     e->type = TYPE_JSON;
-    e->body_length = reason; /* whose own sentence is meant */
+    e->body_length = reason | retry_s << CANNED_REASON_BITS;
     exchange_deliver(io, index);
 }
 
@@ -172,6 +181,9 @@ void exchange_submit(struct io *io, uint32_t index, const struct request_draft *
         exchange_refuse(io, index, REJECT_INGRESS_QUEUE_FULL, NULL);
         return;
     }
+    struct fault_outcome fault;
+    if (policy_refuses(io, index, draft, &fault))
+        return;
     e->message = lay_out(&agent->forward, draft, c->source);
     if (e->message == ARENA_NONE) {
         exchange_refuse(io, index, REJECT_MEMORY_FULL, NULL);
@@ -179,10 +191,34 @@ void exchange_submit(struct io *io, uint32_t index, const struct request_draft *
     }
     metric_add(agent->metrics.ingress_bytes, exchange_message_bytes(io, index));
     io->inside++;
+    if (fault.delay_ns && policy_delay(io, index, &fault))
+        return;
     if (crosses)
         crossing_begin(io, CROSSING_REQUEST, index);
     else
         exchange_admit(io, index, false);
+}
+
+void exchange_waited(struct io *io, uint32_t index, unsigned abort_status)
+{
+    bool crosses = crossing_needed(io);
+    if (!abort_status && crosses && crossing_has_room(io, POD_IN)) {
+        crossing_begin(io, CROSSING_REQUEST, index);
+        return;
+    }
+    if (!abort_status && !crosses && exchange_admit(io, index, false))
+        return;
+    io->inside--;
+    if (abort_status) {
+        crossing_refused(io, exchange_message_bytes(io, index));
+        exchange_refuse_later(io, index, REJECT_FAULT, abort_status, 1);
+        return;
+    }
+    /* It was full when the wait was over. */
+    metric_add(crosses ? io->agent->metrics.crossing_full[POD_IN]
+                       : io->agent->metrics.queue_full[QUEUE_INGRESS_SQ],
+               1);
+    exchange_refuse(io, index, crosses ? REJECT_DATAPATH_FULL : REJECT_INGRESS_QUEUE_FULL, NULL);
 }
 
 bool exchange_complete_all(struct io *io)
@@ -231,8 +267,9 @@ int exchange_encode(struct io *io, const struct connection *c, const struct exch
 {
     const struct arena *arena = e->flags & EXCHANGE_OWN ? &io->agent->forward : &io->agent->reverse;
     bool canned = e->body == ARENA_NONE;
-    const char *body =
-        canned ? reject_body((enum reject_reason)e->body_length) : arena_at(arena, e->body);
+    const char *body = canned
+                           ? reject_body((enum reject_reason)(e->body_length & CANNED_REASON))
+                           : arena_at(arena, e->body);
     struct reply reply = {
         .req_id = e->req_id,
         .status = e->status,
@@ -240,6 +277,7 @@ int exchange_encode(struct io *io, const struct connection *c, const struct exch
                  (keep_alive ? (unsigned)REPLY_KEEP_ALIVE : 0) |
                  (crossing_busy(io) ? (unsigned)REPLY_HOST_BUSY : 0),
         .content_type = io->types[e->type],
+        .retry_after_s = canned ? e->body_length >> CANNED_REASON_BITS : 0,
         .allow = e->status != 405           ? NULL
                  : e->flags & EXCHANGE_PAGE ? "GET, HEAD"
                                             : "GET, HEAD, POST",

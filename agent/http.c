@@ -197,6 +197,8 @@ static enum http_state read_head(const char *input, size_t length, struct head *
     const char *at = input, *end = input + length;
     request->draft.header_mask = 0;
     request->draft.hops = 0;
+    request->draft.head_json = false;
+    request->draft.head_length = 0;
     request->accept = (struct json_text){"", 0, false};
     for (bool first = true; at < end; first = false) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
@@ -207,6 +209,8 @@ static enum http_state read_head(const char *input, size_t length, struct head *
             enum http_state state = read_request_line(at, line, request, error);
             if (state != HTTP_REQUEST)
                 return state;
+            request->draft.head = newline + 1;
+            request->draft.head_length = (uint32_t)(end - newline - 1);
         } else if (line > 0) {
             const char *wrong = read_line(at, line, head, request);
             if (wrong)

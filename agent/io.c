@@ -33,6 +33,7 @@ static void take_config(struct io *io)
     if (next->config->egress.seed != old->config->egress.seed)
         egress_seed(io);
     crossing_configure(io);
+    policy_configure(io);
     egress_configure(io);
     config_ref_drop(old);
 }
@@ -82,6 +83,8 @@ static uint64_t next_deadline(struct io *io)
     uint64_t next = egress_next_ns(io), other = deadline_next_ns(io);
     next = other < next ? other : next;
     other = crossing_next_ns(io);
+    next = other < next ? other : next;
+    other = policy_next_ns(io);
     next = other < next ? other : next;
     next = earlier(next, io->accept_again_ns);
     if (io->agent->guest)
@@ -177,7 +180,8 @@ static bool turn(struct io *io)
         listener_resume(io);
     deadline_expire(io);
     ring_application(io, false);
-    bool released = false, guest_worked = false, crossed = crossing_work(io);
+    bool released = false, guest_worked = false, crossed = policy_work(io);
+    crossed |= crossing_work(io);
     ring_application(io, false);
     if (agent->guest) {
         /* What is due goes in and its answer comes out in one turn. */
@@ -207,6 +211,7 @@ static void *run(void *argument)
     metrics_thread_attach(io->agent->registry);
     cpu_enter(&io->agent->cpu, &self, CPU_IO);
     crossing_configure(io);
+    policy_configure(io);
     bool worked = false;
     for (;;) {
         int count = wait_for_events(io, events, worked);
@@ -259,6 +264,7 @@ static void io_free(struct io *io)
 {
     agent_metrics_detach_datapath(io->agent);
     crossing_destroy(io);
+    policy_destroy(io);
     egress_destroy(io); /* its sockets leave the epoll set */
     if (io->epoll >= 0)
         close(io->epoll);

@@ -5,7 +5,7 @@
  *   connection.c  opening, reading, closing             exchange.c   from request to answer
  *   connection_write.c  answers on their way out        deadline.c   who waits, and until when
  *   front_bridge.c, front_http.c  the two protocols     egress.c     the simulated outside world
- *   crossing.c    the modelled data path in between
+ *   crossing.c    the modelled data path in between         policy.c     limits and faults before it
  *
  * Everything here belongs to the I/O thread. A connection that is closed keeps its place until the
  * end of the loop's turn, so that events of the same turn still find it.
@@ -17,10 +17,12 @@
 #include <pthread.h>
 
 #include "agent/agent.h"
+#include "agent/breaker.h"
 #include "agent/crossing.h"
 #include "agent/forward.h"
 #include "agent/http.h"
 #include "agent/io.h"
+#include "agent/policy.h"
 #include "agent/pool.h"
 #include "agent/reply.h"
 #include "agent/wheel.h"
@@ -41,7 +43,7 @@ struct exchange {
     uint32_t next;       /* of the same connection, in the order of the requests */
     uint32_t message;    /* forward arena, ARENA_NONE when it never was submitted */
     uint32_t body;       /* the answer's body, ARENA_NONE: the reason's own sentence */
-    uint32_t body_length;
+    uint32_t body_length; /* without one: the reason, and Retry-After (exchange.c) */
     uint16_t status;
     uint8_t type;  /* the answer's Content-Type, index of io->types */
     uint8_t flags; /* EXCHANGE_* */
@@ -130,10 +132,15 @@ struct egress_call {
         uint32_t due_us;  /* how long that is to take */
     };
     uint32_t stamp_us; /* when it was submitted */
-    uint32_t bytes;    /* of its message */
-    uint16_t target;   /* the callee's number */
-    uint16_t status : 15;
-    uint16_t first : 1; /* its result pays for the host's wake-up */
+    union {
+        uint32_t bytes; /* of its message until it begins, of its answer when it is over */
+        uint32_t pass;  /* in between: its callee's breaker's, if `counted` */
+    };
+    uint16_t target; /* the callee's number */
+    uint16_t status : 10;
+    uint16_t first : 1;   /* its result pays for the host's wake-up */
+    uint16_t counted : 1; /* the callee's breaker is to be told how it ended */
+    uint16_t excused : 1; /* ... and its status is no failure of the callee */
 };
 
 /* A hundred thousand of them are in flight: two in a cache line. */
@@ -144,6 +151,9 @@ struct egress {
     struct wheel wheel;
     struct random_stream random;
     struct forward *forward; /* real calls; NULL until a configuration asks for them */
+    struct callee **callees; /* by target, TARGETS_MAX; NULL until a configuration needs them */
+    unsigned policies;       /* that a call passes: 1 with breakers, else 0 */
+    bool own_timeouts;       /* some destination has one */
     uint32_t active;         /* being worked on: crossing on their way out, in the wheel, or real */
     uint32_t done_first, done_last; /* finished, wait for room in the egress CQ */
 };
@@ -163,6 +173,7 @@ struct io {
     uint32_t inside;                 /* requests that the application has not answered yet */
     struct egress egress;
     struct crossing crossing;         /* of the modelled data path */
+    struct policy policy;             /* before it */
     struct arena_chain spent;         /* reverse arena blocks to give back to the application */
     struct buffer out;                /* encoding scratch */
     char *scratch;                    /* reading scratch, SCRATCH bytes */
@@ -250,6 +261,11 @@ void exchange_submit(struct io *io, uint32_t index, const struct request_draft *
 /* Answers with the reason's own sentence, or with this one. */
 void exchange_refuse(struct io *io, uint32_t index, enum reject_reason reason,
                      const char *sentence);
+/* Answers with the reason's own sentence, this status, and when to come again (seconds). */
+void exchange_refuse_later(struct io *io, uint32_t index, enum reject_reason reason,
+                           unsigned status, uint32_t retry_s);
+/* For policy.c: a request has waited on purpose; it goes on, or is answered with this status. */
+void exchange_waited(struct io *io, uint32_t index, unsigned abort_status);
 /* The same with a status that has no reason of its own (431, 501, 505): counted as malformed. */
 void exchange_refuse_status(struct io *io, uint32_t index, unsigned status, const char *sentence);
 /* Answers with a text of this thread's; content_type is static. */
@@ -290,6 +306,14 @@ void egress_answered(struct io *io, uint32_t index, uint16_t status, uint32_t by
 void egress_configure(struct io *io);
 /* An epoll event with FORWARD_EVENT in its data. */
 void egress_event(struct io *io, uint64_t data, uint32_t events);
+/* egress_callee.c: breakers and timeouts of callees. Takes over the configuration in force. */
+void egress_configure_callees(struct io *io);
+/* How long a call may take, 0: for ever. */
+uint64_t egress_timeout_ns(struct io *io, uint16_t target);
+/* Whether the callee's breaker lets a call through; it is to be told how it ended. */
+bool egress_passes(struct io *io, struct egress_call *call);
+void egress_tell_breaker(struct io *io, const struct egress_call *call);
+void egress_free_callees(struct io *io);
 /* Begins a call if it is a real one. */
 bool egress_begin_real(struct io *io, uint32_t index);
 

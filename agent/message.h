@@ -53,6 +53,10 @@ struct request_draft {
     struct json_text path, query, body;
     uint16_t header_mask; /* bit n: headers[n] is set */
     struct json_text headers[TRAVEL_HEADERS];
+    /* All headers as they were sent, for policies: lines of HTTP, or the bridge's JSON object. */
+    const char *head;
+    uint32_t head_length;
+    bool head_json;
 };
 
 static inline const char *message_path(const struct request_message *m)

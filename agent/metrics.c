@@ -157,6 +157,7 @@ static void declare_work(struct agent *agent)
     m->calls_unknown =
         counter(r, "dpumesh_egress_unknown_service_total", "Calls that named an unknown service.");
     forward_metrics_declare(r, &m->forward);
+    policy_metrics_declare(r, &m->policy);
     gauge(agent, "dpumesh_egress_in_flight", "Calls that the outside world is working on.", NULL,
           NULL, in_flight, agent);
 }

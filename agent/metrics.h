@@ -7,6 +7,7 @@
 #define DPUMESH_AGENT_METRICS_H
 
 #include "agent/cpu.h"
+#include "agent/policy.h"
 #include "agent/forward.h"
 #include "agent/reply.h"
 #include "obs/metric.h"
@@ -48,6 +49,7 @@ struct agent_metrics {
     struct metric *calls, *calls_failed, *calls_unknown;
     struct metric *latency_asked, *latency_delivered;
     struct forward_metrics forward;
+    struct policy_metrics policy;
     struct metric *jobs, *digits;                  /* of pi: computations, and digits in them */
     struct metric *work[WORK_KINDS][WORK_RESULTS]; /* late: plugins alone */
     struct metric *modelled[MODELLED_STATIONS];    /* seconds of the host's CPU */

@@ -19,6 +19,11 @@ static const struct {
                               "{\"message\":\"the request was not complete in time\"}"},
     [REJECT_FRAME_TOO_LARGE] = {"frame_too_large", 413,
                                 "{\"message\":\"the request is larger than limits.frameBytes\"}"},
+    [REJECT_RATE_LIMITED] = {"rate_limited", 429,
+                             "{\"message\":\"over the rate limit; try again later\"}"},
+    [REJECT_CONCURRENCY_LIMITED] = {"concurrency_limited", 503,
+                                    "{\"message\":\"over the concurrency limit; try again\"}"},
+    [REJECT_FAULT] = {"fault", 503, "{\"message\":\"a fault on purpose: datapath.policy\"}"},
     [REJECT_EXTERNAL_ERROR] = {"external_error", 500,
                                "{\"message\":\"Error in external services request\"}"},
     [REJECT_INTERNAL_ERROR] = {"internal_error", 500, "{\"message\":\"Error\"}"},
@@ -154,8 +159,11 @@ int reply_encode_bridge(const struct reply *reply, enum wire_mode mode, struct b
     at = PUT(at, ", \"headers\": {\"Content-Type\": \"");
     at = put(at, reply->content_type, type);
     *at++ = '"';
-    if (reply->status == 503)
-        at = PUT(at, ", \"Retry-After\": \"1\"");
+    if (reply->status == 503 || reply->status == 429) {
+        at = PUT(at, ", \"Retry-After\": \"");
+        at = put_unsigned(at, reply->retry_after_s ? reply->retry_after_s : 1);
+        *at++ = '"';
+    }
     if (reply->flags & REPLY_HOST_BUSY)
         at = PUT(at, ", \"X-Dpumesh-Host-Busy\": \"1\"");
     if (reply->request)
@@ -214,8 +222,11 @@ int reply_encode_http(const struct reply *reply, const char *date, struct buffer
         at = PUT(at, "Connection: close\r\n");
     else if (reply->flags & REPLY_HTTP10)
         at = PUT(at, "Connection: keep-alive\r\n");
-    if (reply->status == 503)
-        at = PUT(at, "Retry-After: 1\r\n");
+    if (reply->status == 503 || reply->status == 429) {
+        at = PUT(at, "Retry-After: ");
+        at = put_unsigned(at, reply->retry_after_s ? reply->retry_after_s : 1);
+        at = PUT(at, "\r\n");
+    }
     if (reply->flags & REPLY_HOST_BUSY)
         at = PUT(at, "X-Dpumesh-Host-Busy: 1\r\n");
     if (reply->allow) {

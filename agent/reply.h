@@ -22,6 +22,7 @@ enum reject_reason {
     REJECT_METHOD,                      /* 405 */
     REJECT_FRAME_TIMEOUT,               /* 408 */
     REJECT_FRAME_TOO_LARGE,             /* 413 */
+    REJECT_RATE_LIMITED,                /* 429 */
     REJECT_EXTERNAL_ERROR,              /* 500 */
     REJECT_INTERNAL_ERROR,              /* 500 */
     REJECT_INGRESS_QUEUE_FULL,          /* 503 */
@@ -32,6 +33,8 @@ enum reject_reason {
     REJECT_TOO_MANY_CONNECTIONS,        /* 503 */
     REJECT_DRAINING,                    /* 503 */
     REJECT_EXTERNAL_TIMEOUT,            /* 504 */
+    REJECT_CONCURRENCY_LIMITED,         /* 503, or as datapath.policy says */
+    REJECT_FAULT,                       /* as datapath.policy says */
     REJECT_HOP_LIMIT,                   /* 508 */
     REJECT_REASONS,
 };
@@ -52,7 +55,8 @@ struct reply {
     unsigned status;
     unsigned flags; /* REPLY_*; HTTP only but for HOST_BUSY */
     const char *content_type;
-    const char *allow; /* HTTP header Allow, NULL none */
+    uint32_t retry_after_s; /* of a 429 or 503; 0: 1 */
+    const char *allow;      /* HTTP header Allow, NULL none */
     const char *body;
     size_t body_length;
     bool plain; /* bridge: body holds nothing that a JSON string must escape */

@@ -216,7 +216,9 @@ static int read_members(struct json_cursor *c, struct request_draft *draft)
             if (seen & HAS_HEADERS)
                 return json_fail(c, "headers is given twice");
             seen |= HAS_HEADERS;
+            draft->head = (json_peek(c), c->at);
             failed = read_headers(c, draft);
+            draft->head_length = (uint32_t)(c->at - draft->head);
         } else {
             failed = json_skip(c);
         }
@@ -236,6 +238,8 @@ int wire_parse(const char *frame, size_t length, struct request_draft *ret_draft
     ret_draft->path = (struct json_text){"/", 1, false};
     ret_draft->query = ret_draft->body = (struct json_text){"", 0, false};
     ret_draft->header_mask = 0;
+    ret_draft->head_json = true;
+    ret_draft->head_length = 0;
     if (json_peek(&c) != '{')
         json_fail(&c, "a JSON object is expected");
     else if (read_members(&c, ret_draft) == 0)
