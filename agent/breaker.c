@@ -30,7 +30,7 @@ uint32_t breaker_admit(struct breaker *breaker, const struct breaker_settings *s
 }
 
 void breaker_tell(struct breaker *breaker, const struct breaker_settings *settings, uint32_t pass,
-                    bool failed, uint64_t now_ns)
+                  bool failed, uint64_t now_ns)
 {
     if (pass != breaker->epoch)
         return;

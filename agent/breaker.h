@@ -39,6 +39,6 @@ uint32_t breaker_admit(struct breaker *breaker, const struct breaker_settings *s
 
 /* Tells how a call ended. */
 void breaker_tell(struct breaker *breaker, const struct breaker_settings *settings, uint32_t pass,
-                    bool failed, uint64_t now_ns);
+                  bool failed, uint64_t now_ns);
 
 #endif

@@ -132,7 +132,7 @@ static void begin(struct io *io, uint32_t index, uint64_t begun_ns)
     struct egress *e = &io->egress;
     struct egress_call *call = call_at(e, index);
     if (!egress_passes(io, call)) {
-        egress_answered(io, index, 503, 0);
+        egress_answered(io, index, 500, 0);
         return;
     }
     if (egress_begin_real(io, index))

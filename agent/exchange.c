@@ -267,9 +267,8 @@ int exchange_encode(struct io *io, const struct connection *c, const struct exch
 {
     const struct arena *arena = e->flags & EXCHANGE_OWN ? &io->agent->forward : &io->agent->reverse;
     bool canned = e->body == ARENA_NONE;
-    const char *body = canned
-                           ? reject_body((enum reject_reason)(e->body_length & CANNED_REASON))
-                           : arena_at(arena, e->body);
+    const char *body = canned ? reject_body((enum reject_reason)(e->body_length & CANNED_REASON))
+                              : arena_at(arena, e->body);
     struct reply reply = {
         .req_id = e->req_id,
         .status = e->status,

@@ -5,7 +5,8 @@
  *   connection.c  opening, reading, closing             exchange.c   from request to answer
  *   connection_write.c  answers on their way out        deadline.c   who waits, and until when
  *   front_bridge.c, front_http.c  the two protocols     egress.c     the simulated outside world
- *   crossing.c    the modelled data path in between         policy.c     limits and faults before it
+ *   crossing.c    the modelled data path in between         policy.c     limits and faults before
+ * it
  *
  * Everything here belongs to the I/O thread. A connection that is closed keeps its place until the
  * end of the loop's turn, so that events of the same turn still find it.
@@ -39,10 +40,10 @@ enum {
 
 /* One request between its last byte and its answer's. */
 struct exchange {
-    uint32_t connection; /* POOL_NONE: the client is gone */
-    uint32_t next;       /* of the same connection, in the order of the requests */
-    uint32_t message;    /* forward arena, ARENA_NONE when it never was submitted */
-    uint32_t body;       /* the answer's body, ARENA_NONE: the reason's own sentence */
+    uint32_t connection;  /* POOL_NONE: the client is gone */
+    uint32_t next;        /* of the same connection, in the order of the requests */
+    uint32_t message;     /* forward arena, ARENA_NONE when it never was submitted */
+    uint32_t body;        /* the answer's body, ARENA_NONE: the reason's own sentence */
     uint32_t body_length; /* without one: the reason, and Retry-After (exchange.c) */
     uint16_t status;
     uint8_t type;  /* the answer's Content-Type, index of io->types */

@@ -7,8 +7,8 @@
 #define DPUMESH_AGENT_METRICS_H
 
 #include "agent/cpu.h"
-#include "agent/policy.h"
 #include "agent/forward.h"
+#include "agent/policy.h"
 #include "agent/reply.h"
 #include "obs/metric.h"
 #include "spec/agent_config.h"

@@ -64,12 +64,12 @@ static bool rate_limited(struct io *io, uint32_t index, const struct policy_sett
     struct policy *p = &io->policy;
     const struct rate_settings *all = &s->rate.service, *one = &s->rate.source;
     uint32_t retry_s = 1;
-    bool limited = all->rate > 0 && over_rate(io, POLICY_SERVICE_RATE, &p->service, all,
-                                              p->service_burst, &retry_s);
+    bool limited = all->rate > 0 &&
+                   over_rate(io, POLICY_SERVICE_RATE, &p->service, all, p->service_burst, &retry_s);
     if (!limited && one->rate > 0) {
         uint32_t source = connection_at(io, exchange_at(io, index)->connection)->source;
-        limited = over_rate(io, POLICY_SOURCE_RATE, &p->sources[source], one, p->source_burst,
-                            &retry_s);
+        limited =
+            over_rate(io, POLICY_SOURCE_RATE, &p->sources[source], one, p->source_burst, &retry_s);
         if (limited && all->rate > 0)
             bucket_give(&p->service);
     }

@@ -49,8 +49,8 @@ enum policy_outcome {
 
 struct policy_metrics {
     struct metric *requests[POLICY_KINDS][POLICY_OUTCOMES]; /* NULL: never happens */
-    struct metric *work; /* seconds of the modelled proxy */
-    struct metric_family *breaker_state, *breaker_opened; /* by destination */
+    struct metric *work;                                    /* seconds of the modelled proxy */
+    struct metric_family *breaker_state, *breaker_opened;   /* by destination */
 };
 
 /* Declares the families; once a registry. */

@@ -51,9 +51,7 @@ json_t *spec_agent_config(const struct dpuservice *service)
         .workload = service->workload,
         .scratch = child_disk_bytes(service) ? scratch : NULL,
         .egress = service->egress,
-        .datapath = {.mode = service->datapath.mode,
-                     .source = profile,
-                     .policy = service->policy},
+        .datapath = {.mode = service->datapath.mode, .source = profile, .policy = service->policy},
         .log = service->log,
     };
 

@@ -107,9 +107,8 @@ static const struct record_check concurrency_checks[] = {
      .sentence = "it is neither 429 nor 503; give one of them",
      .says = "'%d is neither 429 nor 503; give one of them'.format([self.status])"},
 };
-static const struct record concurrency_record = {FIELDS(concurrency_fields),
-                                                 CHECKS(concurrency_checks),
-                                                 .size = sizeof(struct policy_settings)};
+static const struct record concurrency_record = {
+    FIELDS(concurrency_fields), CHECKS(concurrency_checks), .size = sizeof(struct policy_settings)};
 
 /* faults */
 
@@ -226,10 +225,7 @@ static void check_fault(const void *record, json_t *object, const struct place *
 }
 
 static const struct field fault_fields[] = {
-    {.name = "header",
-     .type = FIELD_RECORD,
-     .record = &header_record,
-     .help = "Which requests."},
+    {.name = "header", .type = FIELD_RECORD, .record = &header_record, .help = "Which requests."},
     {.name = "delay",
      .type = FIELD_RECORD,
      .record = &delay_record,
@@ -287,7 +283,7 @@ static const struct field breaker_fields[] = {
      .fallback = "0",
      .max = 1000000,
      .help = "Failed calls in a row, real or simulated, after which a destination is not called "
-             "any more: calls to it fail at once (503). 0 is no breaker."},
+             "any more: calls to it fail at once. 0 is no breaker."},
     {.name = "duration",
      .type = FIELD_DURATION,
      FIELD_AT(struct breaker_settings, open_ns),

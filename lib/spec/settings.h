@@ -125,10 +125,10 @@ struct egress_destination {
 
 struct egress_settings {
     enum egress_mode mode;
-    struct distribution latency; /* egress.latency */
-    uint64_t seed;               /* egress.latency.seed; 0 draws one at start */
-    unsigned workers;            /* calls outstanding; 0 no cap */
-    uint64_t timeout_ns;         /* a call, queueing included, then 504; 0 none; 30 s */
+    struct distribution latency;     /* egress.latency */
+    uint64_t seed;                   /* egress.latency.seed; 0 draws one at start */
+    unsigned workers;                /* calls outstanding; 0 no cap */
+    uint64_t timeout_ns;             /* a call, queueing included, then 504; 0 none; 30 s */
     struct breaker_settings breaker; /* of each destination without one of its own */
     struct forward_settings forward;
     size_t destination_count;
