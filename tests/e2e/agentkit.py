@@ -39,6 +39,9 @@ REASONS = {
     "method": (405,),
     "frame_timeout": (408,),
     "frame_too_large": (413,),
+    "rate_limited": (429,),
+    "concurrency_limited": (429, 503),
+    "fault": tuple(range(400, 600)),
     "external_error": (500,),
     "internal_error": (500,),
     "ingress_queue_full": (503,),
@@ -192,11 +195,13 @@ def balance(before, after, answers):
 class Client:
     """A connection to the bridge."""
 
-    def __init__(self, address, timeout=30.0, receive_buffer=None):
+    def __init__(self, address, timeout=30.0, receive_buffer=None, source=None):
         self.socket = socket.socket(socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.buffer = b""
 
