@@ -52,13 +52,10 @@ void egress_configure_callees(struct io *io)
 {
     struct egress *e = &io->egress;
     const struct egress_settings *settings = &io_config(io)->egress;
-    e->policies = settings->breaker.failures > 0;
+    e->policies = egress_has_breakers(settings);
     e->own_timeouts = false;
-    for (size_t i = 0; i < settings->destination_count; i++) {
-        const struct egress_destination *d = &settings->destinations[i];
-        e->policies |= d->breaker_given && d->breaker.failures > 0;
-        e->own_timeouts |= d->timeout_ns > 0;
-    }
+    for (size_t i = 0; i < settings->destination_count; i++)
+        e->own_timeouts |= settings->destinations[i].timeout_ns > 0;
     if (!e->callees && (e->policies || e->own_timeouts))
         e->callees = xcalloc(TARGETS_MAX, sizeof *e->callees);
     for (unsigned i = 0; e->callees && i < TARGETS_MAX; i++) {

@@ -12,17 +12,11 @@ static const struct policy_settings *settings_of(const struct io *io)
     return &io_config(io)->datapath.policy;
 }
 
-static unsigned count_in_force(const struct policy_settings *s)
-{
-    return (unsigned)(s->rate.service.rate > 0) + (unsigned)(s->rate.source.rate > 0) +
-           (unsigned)(s->concurrency > 0) + (unsigned)(s->fault_count > 0);
-}
-
 void policy_configure(struct io *io)
 {
     struct policy *p = &io->policy;
     const struct policy_settings *s = settings_of(io);
-    p->in_force = count_in_force(s);
+    p->in_force = policy_in_force(s);
     p->service_burst = rate_burst(&s->rate.service);
     p->source_burst = rate_burst(&s->rate.source);
     if (s->rate.source.rate > 0 && !p->sources)

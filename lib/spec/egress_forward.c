@@ -211,6 +211,15 @@ const struct egress_destination *egress_destination(const struct egress_settings
     return NULL;
 }
 
+bool egress_has_breakers(const struct egress_settings *egress)
+{
+    bool any = egress->breaker.failures > 0;
+    for (size_t i = 0; i < egress->destination_count; i++)
+        any |=
+            egress->destinations[i].breaker_given && egress->destinations[i].breaker.failures > 0;
+    return any;
+}
+
 void check_destinations(const void *record, json_t *object, const struct place *place,
                         struct problems *problems)
 {

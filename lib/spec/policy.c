@@ -13,6 +13,12 @@ double rate_burst(const struct rate_settings *settings)
     return settings->rate > 1 ? settings->rate : 1;
 }
 
+unsigned policy_in_force(const struct policy_settings *s)
+{
+    return (unsigned)(s->rate.service.rate > 0) + (unsigned)(s->rate.source.rate > 0) +
+           (unsigned)(s->concurrency > 0) + (unsigned)(s->fault_count > 0);
+}
+
 /* rateLimit */
 
 static void check_burst(const void *record, json_t *object, const struct place *place,
@@ -114,10 +120,10 @@ static const struct record concurrency_record = {
 
 static bool header_name_valid(const char *text)
 {
-    for (; *text; text++)
-        if (!isalnum((unsigned char)*text) && *text != '-' && *text != '_')
+    for (const char *c = text; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '-' && *c != '_')
             return false;
-    return true;
+    return text[0] != '\0';
 }
 
 static const struct field_pattern pattern_header_name = {
@@ -131,7 +137,7 @@ static bool header_value_valid(const char *text)
     for (const char *c = text; *c; c++)
         if (*c < ' ' || *c > '~')
             return false;
-    return text[0] != ' ' && (!text[0] || text[strlen(text) - 1] != ' ');
+    return text[0] != '\0' && text[0] != ' ' && text[strlen(text) - 1] != ' ';
 }
 
 static const struct field_pattern pattern_header_value = {

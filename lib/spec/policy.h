@@ -54,6 +54,9 @@ struct breaker_settings {
 
 extern const struct record policy_record, breaker_record;
 
+/* How many policies each request passes: of two rates, concurrency and faults. */
+unsigned policy_in_force(const struct policy_settings *settings);
+
 /* Tokens that a bucket of these settings holds. */
 double rate_burst(const struct rate_settings *settings);
 

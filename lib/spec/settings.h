@@ -139,6 +139,9 @@ struct egress_settings {
 const struct egress_destination *egress_destination(const struct egress_settings *egress,
                                                     const char *name, size_t length);
 
+/* Whether calls pass a circuit breaker, of some destination at least. */
+bool egress_has_breakers(const struct egress_settings *egress);
+
 struct queue_settings {
     unsigned ingress_sq, ingress_cq, egress_sq, egress_cq; /* entries, powers of two */
     uint64_t poll_ns; /* how long a consumer polls after work before it sleeps; 0 never polls */
