@@ -59,6 +59,10 @@ static const struct option_entry entries[] = {
      .help = "Stop a point after so many messages or requests; 0 simulates the whole duration."},
     {0, "seed", OPTION_TO_UINT64(struct predict_options, seed), .argument = "N", .fallback = "1",
      .max = UINT64_MAX / 4, .help = "Of all that is drawn; the same seed gives the same result."},
+    {0, "policies", OPTION_TO_UNSIGNED(struct predict_options, policies), .argument = "N",
+     .fallback = "0", .max = 1000,
+     .help = "L7 policies that a message passes at the server's proxy, each at the profile's "
+             "policyMessage; with -f the documents tell."},
     {0, "json", OPTION_TO_FLAG(struct predict_options, json),
      .help = "Print JSON: an object, of a sweep an array of them."},
     {0, "csv", OPTION_TO_FLAG(struct predict_options, csv),

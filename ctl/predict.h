@@ -28,6 +28,7 @@ struct predict_options {
     uint64_t duration_ns;
     uint64_t sample;
     uint64_t seed;
+    unsigned policies;
     bool json, csv;
 };
 

@@ -160,7 +160,9 @@ static void set_service(const struct application *application, size_t index,
                                  .egress_workers = service->egress.workers,
                                  .egress_queue = service->queues.egress_sq,
                                  .timeout_ns = (double)service->egress.timeout_ns,
-                                 .requests_max = service->limits.requests};
+                                 .requests_max = service->limits.requests,
+                                 .policies = policy_in_force(&service->policy),
+                                 .call_policies = egress_has_breakers(&service->egress)};
     if (read_profile(service, choice, &plan->profiles[index], problems))
         ret->profile = &plan->profiles[index];
     set_work(service, ret, problems);

@@ -109,7 +109,8 @@ int predict_path(const struct predict_options *options, const struct predict_val
             .poisson = options->arrivals == 1,
             .duration_s = (double)options->duration_ns / 1e9,
             .messages_max = options->sample,
-            .seed = options->seed};
+            .seed = options->seed,
+            .policies = options->policies};
         path_simulate(&profile, &points[i].load, &points[i].result);
     }
     if (options->json)

@@ -27,16 +27,18 @@ static void schedule(struct mesh_run *run, uint32_t index)
 }
 
 void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direction,
-                uint32_t message, double bytes)
+                uint32_t message, double bytes, unsigned policies)
 {
     struct mesh_replica *at = &run->replicas[replica];
+    const struct profile *profile = run->mesh->services[at->service].profile;
 
-    if (!run->mesh->services[at->service].profile) {
+    if (!profile) {
         /* By the calendar also when it takes no time: else calls would nest without end. */
         calendar_add(&run->calendar, run->now_ns, MESH_CROSSED, message, direction);
         return;
     }
-    pod_begin(&at->pod, direction, message, run->now_ns, fmax(bytes, bytes_min));
+    pod_begin_policed(&at->pod, direction, message, run->now_ns, fmax(bytes, bytes_min),
+                      policies * profile->value[PROFILE_POLICY_NS]);
     schedule(run, replica);
 }
 

@@ -59,6 +59,8 @@ struct mesh_service {
     unsigned egress_queue;       /* with a cap: so many may wait, then requests are refused */
     double timeout_ns;           /* of a call; 0: none */
     unsigned requests_max;       /* in a replica; more are refused */
+    unsigned policies;           /* L7, that a request passes; what they cost, not what they do */
+    unsigned call_policies;      /* likewise a call */
 };
 
 struct mesh {

@@ -96,8 +96,8 @@ void mesh_worked(struct mesh_run *run, uint32_t index);
 void mesh_answered(struct mesh_run *run, uint32_t index);
 void mesh_timed_out(struct mesh_run *run, uint32_t index, uint32_t stamp);
 
-/* Sends the message across its replica's path, from now_ns on. */
+/* Sends the message across its replica's path, from now_ns on; it passes so many policies. */
 void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direction,
-                uint32_t message, double bytes);
+                uint32_t message, double bytes, unsigned policies);
 
 #endif

@@ -74,7 +74,7 @@ static void finish(struct mesh_run *run, uint32_t index)
 
     if (visit->call != SLOT_NONE)
         call_at(run, visit->call)->answer_bytes = bytes;
-    mesh_cross(run, visit->replica, POD_OUT, message_of_visit(index), bytes);
+    mesh_cross(run, visit->replica, POD_OUT, message_of_visit(index), bytes, 0);
 }
 
 /* The client has its answer. */
@@ -112,7 +112,7 @@ static void visit_answered(struct mesh_run *run, uint32_t index)
         return;
     }
     call->failed = visit.failed || visit.refused;
-    mesh_cross(run, call->replica, POD_IN, message_of_call(visit.call), call->answer_bytes);
+    mesh_cross(run, call->replica, POD_IN, message_of_call(visit.call), call->answer_bytes, 0);
 }
 
 /* ---- calls ---- */
@@ -185,7 +185,8 @@ static void step(struct mesh_run *run, uint32_t strand_index)
         return;
     if (next->forward && timeout_ns > 0)
         calendar_add(&run->calendar, call->deadline_ns, MESH_TIMEOUT, index, call->stamp);
-    mesh_cross(run, replica, POD_OUT, message_of_call(index), run->load->request_bytes);
+    mesh_cross(run, replica, POD_OUT, message_of_call(index), run->load->request_bytes,
+               service_of(run, replica)->call_policies);
 }
 
 /* Fails the strand that made a call: it makes no more. */
@@ -232,7 +233,8 @@ static void give_worker(struct mesh_run *run, uint32_t replica_index)
         call->waiting = false;
         replica->egress_waiting--;
         replica->egress_active++;
-        mesh_cross(run, replica_index, POD_OUT, message_of_call(index), run->load->request_bytes);
+        mesh_cross(run, replica_index, POD_OUT, message_of_call(index), run->load->request_bytes,
+                   service_of(run, replica_index)->call_policies);
         return;
     }
 }
@@ -275,7 +277,7 @@ void mesh_answered(struct mesh_run *run, uint32_t index)
     double bytes = call->answer_bytes;
 
     give_worker(run, replica);
-    mesh_cross(run, replica, POD_IN, message_of_call(index), bytes);
+    mesh_cross(run, replica, POD_IN, message_of_call(index), bytes, 0);
 }
 
 void mesh_timed_out(struct mesh_run *run, uint32_t index, uint32_t stamp)
@@ -401,13 +403,14 @@ void mesh_visit_begin(struct mesh_run *run, uint32_t replica, uint32_t call, boo
             return;
         }
         call_at(run, call)->failed = true;
-        mesh_cross(run, call_at(run, call)->replica, POD_IN, message_of_call(call), no_bytes);
+        mesh_cross(run, call_at(run, call)->replica, POD_IN, message_of_call(call), no_bytes, 0);
         return;
     }
     run->replicas[replica].requests++;
     uint32_t index = slots_take(&run->visits);
     *visit_at(run, index) = visit;
-    mesh_cross(run, replica, POD_IN, message_of_visit(index), run->load->request_bytes);
+    mesh_cross(run, replica, POD_IN, message_of_visit(index), run->load->request_bytes,
+               service_of(run, replica)->policies);
 }
 
 void mesh_crossed(struct mesh_run *run, uint32_t message, enum pod_direction direction)

@@ -23,6 +23,7 @@ struct run {
     const struct path_load *load;
     double frame_bytes;
     double client_ns, server_ns, arm_ns, dma_ns; /* a message */
+    double policy_ns;                            /* besides, of the server's Arm or core */
     double half_path_ns;
     bool has_arm, has_dma, has_coalescers;
     double arm_bytes;
@@ -62,6 +63,9 @@ static void run_init(struct run *run, const struct profile *profile, const struc
                         .has_arm = value[PROFILE_ARM_WORKERS] > 0,
                         .has_dma = value[PROFILE_DMA_UNITS] > 0,
                         .has_coalescers = value[PROFILE_COALESCE_BYTES] > 0};
+    run->policy_ns = load->policies * value[PROFILE_POLICY_NS];
+    if (!run->has_arm)
+        run->server_ns += run->policy_ns;
     core_init(&run->client, &settings, load->seed * 2 + 1);
     settings.wake_ns *= value[PROFILE_SERVER_WAKE_RATIO];
     settings.holdoff_ns *= value[PROFILE_SERVER_HOLDOFF_RATIO];
@@ -159,7 +163,8 @@ static double cross(struct run *run, double now_ns)
     if (run->has_dma)
         now_ns = station_serve(&run->server_dma, now_ns, run->dma_ns, run->frame_bytes);
     if (run->has_arm)
-        now_ns = station_serve(&run->server_arm, now_ns, run->arm_ns, run->arm_bytes);
+        now_ns =
+            station_serve(&run->server_arm, now_ns, run->arm_ns + run->policy_ns, run->arm_bytes);
     run->in_order_ns = fmax(run->in_order_ns, now_ns);
     return run->in_order_ns;
 }
@@ -293,6 +298,23 @@ static void fill(struct run *run, double ceiling_per_s)
     }
 }
 
+/* Where a path becomes full: policies are part of the server's work, which the closed form knows
+ * only by the profile. */
+static void estimate(const struct profile *profile, const struct path_load *load,
+                     struct path_means *ret_means)
+{
+    struct profile charged = *profile;
+    double *value = charged.value, policy_ns = load->policies * value[PROFILE_POLICY_NS];
+    struct cost host = path_host_cost(profile);
+    double each_ns = host.message_ns + host.copy_ns * cost_copies(&host, load->frame_bytes);
+
+    if (value[PROFILE_ARM_WORKERS] > 0)
+        value[PROFILE_ARM_MESSAGE_NS] += policy_ns;
+    else if (each_ns > 0)
+        value[PROFILE_SERVER_RATIO] += policy_ns / each_ns;
+    path_estimate(&charged, load->frame_bytes, load->rate_per_s, ret_means);
+}
+
 /* Begin and end of what is measured; true when the path is begun full. */
 static bool plan(struct run *run, const struct profile *profile)
 {
@@ -302,7 +324,7 @@ static bool plan(struct run *run, const struct profile *profile)
 
     if (load->messages_max > 0)
         span_s = fmin(span_s, (double)load->messages_max / load->rate_per_s);
-    path_estimate(profile, load->frame_bytes, load->rate_per_s, &means);
+    estimate(profile, load, &means);
     bool full = load->rate_per_s > means.ceiling_per_s;
     if (full)
         fill(run, means.ceiling_per_s);
@@ -359,7 +381,7 @@ void path_simulate(const struct profile *profile, const struct path_load *load,
     struct path_load bounded = *load;
     struct path_means means;
 
-    path_estimate(profile, load->frame_bytes, load->rate_per_s, &means);
+    estimate(profile, load, &means);
     if (load->rate_per_s <= overload_max * means.ceiling_per_s) {
         simulate(profile, load, ret_result);
         return;

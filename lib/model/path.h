@@ -27,6 +27,7 @@ struct path_load {
     double duration_s;     /* virtual time */
     uint64_t messages_max; /* stop there; 0: no limit */
     uint64_t seed;
+    unsigned policies; /* L7, that a message passes at the server's proxy */
 };
 
 /* The stations of a path, for path_result.accounts. */

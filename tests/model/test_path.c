@@ -119,6 +119,37 @@ Test(path, refuses_past_the_ceiling)
     cr_assert_float_eq(got.p50_us / (4096 / means.ceiling_per_s * 1e6), 1, 0.2, "%g", got.p50_us);
 }
 
+/* Policies are work of the server's Arm, without one of its core, and of nobody else. */
+Test(path, policies_cost_the_server)
+{
+    for (enum profile_kind kind = PROFILE_DPU; kind <= PROFILE_SIDECAR; kind++) {
+        struct profile profile = sample(kind);
+        struct path_load load = {.frame_bytes = 1024,
+                                 .rate_per_s = 20000,
+                                 .connections = 8,
+                                 .duration_s = 1,
+                                 .seed = 11,
+                                 .policies = 3};
+        struct path_result plain = run(&profile, 1024, 20000, 20000, false), got;
+        profile.value[PROFILE_POLICY_NS] = 200;
+        path_simulate(&profile, &load, &got);
+        double cores = 20000 * 3 * 200e-9, arm = kind == PROFILE_DPU ? cores : 0;
+        cr_assert_float_eq(got.dpu_cores, plain.dpu_cores + arm, 1e-4);
+        cr_assert_float_eq(got.server_cores, plain.server_cores + cores - arm, 1e-3);
+        cr_assert_float_eq(got.client_cores, plain.client_cores, 1e-3);
+
+        /* So many that the server is what limits: a quarter too much is a fifth refused. */
+        load.policies = 1000;
+        double each_ns = kind == PROFILE_DPU ? (path_arm_ns(&profile, 1024) + 200e3) / 4
+                                             : path_host_ns(&profile, 1024, true) + 200e3;
+        double ceiling_per_s = 1e9 / each_ns * (kind == PROFILE_DPU ? 1 : 0.98);
+        load.rate_per_s = 1.25 * ceiling_per_s;
+        load.duration_s = 20;
+        path_simulate(&profile, &load, &got);
+        cr_assert_float_eq(got.drop_fraction, 0.2, 0.03, "%g", got.drop_fraction);
+    }
+}
+
 /* Absurd rates are answered as fast as others. */
 Test(path, far_past_the_ceiling)
 {

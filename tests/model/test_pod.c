@@ -199,6 +199,63 @@ Test(pod, random_loads_conserve_messages_and_order)
 }
 
 /* Where the host works elsewhere, rounds take no time here but for the hold-off. */
+Test(pod, policies_cost_arm_or_the_host)
+{
+    for (enum profile_kind kind = PROFILE_DPU; kind <= PROFILE_SIDECAR; kind++) {
+        struct profile profile = sample(kind);
+        struct pod plain = make(&profile), policed = make(&profile);
+        struct pod_message message;
+        double now_ns = 0;
+        for (uint32_t i = 0; i < 100; i++, now_ns += 1e7) {
+            pod_begin(&plain, POD_IN, i, now_ns, 1024);
+            pod_begin_policed(&policed, POD_IN, i, now_ns, 1024, 700);
+            pod_begin(&plain, POD_OUT, i, now_ns, 1024);
+            pod_begin_policed(&policed, POD_OUT, i, now_ns, 1024, 0);
+            pod_advance(&plain, now_ns + 9e6);
+            pod_advance(&policed, now_ns + 9e6);
+        }
+        for (enum pod_direction d = POD_IN; d < POD_DIRECTIONS; d++) {
+            double more_ns = d == POD_IN ? 100 * 700 : 0, arm = kind == PROFILE_DPU ? more_ns : 0;
+            cr_assert_float_eq(policed.lane[d].arm.account.busy_ns,
+                               plain.lane[d].arm.account.busy_ns + arm, 1e-3);
+            cr_assert_float_eq(policed.lane[d].core.account.busy_ns,
+                               plain.lane[d].core.account.busy_ns + more_ns - arm, 1e-3);
+        }
+        cr_assert_eq(policed.inside, 0);
+        while (pod_pop(&policed, &message))
+            cr_assert(message.policy_ns == 0 || message.direction == POD_IN);
+        pod_release(&plain);
+        pod_release(&policed);
+    }
+}
+
+Test(pod, what_is_refused_keeps_arm_from_others)
+{
+    struct profile profile = sample(PROFILE_DPU);
+    struct pod_message message;
+    double took_ns[2];
+    for (unsigned busy = 0; busy < 2; busy++) {
+        struct pod pod = make(&profile);
+        for (unsigned i = 0; i < 4 && busy; i++)
+            pod_spend_arm(&pod, POD_IN, 1000, 50000);
+        cr_assert_eq(pod.inside, 0);
+        pod_begin(&pod, POD_IN, 1, 1000, 64);
+        pod_advance(&pod, 1e9);
+        cr_assert(pod_pop(&pod, &message));
+        took_ns[busy] = message.done_ns - message.begun_ns;
+        cr_assert_float_eq(pod.lane[POD_IN].arm.account.busy_ns,
+                           busy * 200000 + path_arm_ns(&profile, 64), 1e-3);
+        pod_release(&pod);
+    }
+    /* All four workers are taken for 50 us from the time at which both arrive; DMA goes on. */
+    cr_assert_float_eq(took_ns[1] - took_ns[0], 50000 - 2000, 1);
+    struct profile sidecar = sample(PROFILE_SIDECAR);
+    struct pod pod = make(&sidecar);
+    pod_spend_arm(&pod, POD_IN, 0, 50000);
+    cr_assert_eq(pod.lane[POD_IN].arm.account.busy_ns, 0, "it has none");
+    pod_release(&pod);
+}
+
 Test(pod, host_elsewhere_keeps_the_hold_off_only)
 {
     struct profile profile = sample(PROFILE_DPU);
