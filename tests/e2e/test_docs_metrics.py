@@ -34,7 +34,8 @@ def test_every_family_is_documented(start):
     with Cell("s2") as cell:
         destinations = [{"name": "s2", "url": cell.url}]
         workload = {"externalServices": calls(["s1", "s2"])}
-        agent = start(workload=workload, egress={"destinations": destinations}).wait_serving()
+        egress = {"destinations": destinations, "circuitBreaker": {"failures": 5}}
+        agent = start(workload=workload, egress=egress).wait_serving()
         assert agent.ask()["status"] == 200
     page, live = written(), scraped(agent.get("/metrics").body.decode())
     assert set(page) == set(live)

@@ -239,6 +239,60 @@ static const struct bad bad_specs[] = {
      "app.yaml:7: s0: spec.egress.destinations[0].url: \"s1:8080\" is not a URL such as "
      "http://s1:8080/api/v1, without a query"},
     {"  egress:\n"
+     "    destinations: [{name: s1, timeout: 0s}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[0].timeout: 0s is below 1ms; give 1ms to 30m"},
+    {"  egress:\n"
+     "    destinations: [{name: s1, circuitBreaker: {failure: 5}}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[0].circuitBreaker.failure: unknown field; did you "
+     "mean failures?"},
+    {"  egress:\n"
+     "    circuitBreaker: {failures: -1, duration: 2h, probes: 0}\n",
+     "app.yaml:7: s0: spec.egress.circuitBreaker.failures: -1 is below 0; give 0 to 1000000\n"
+     "app.yaml:7: s0: spec.egress.circuitBreaker.duration: 2h is above 1h; give 1ms to 1h\n"
+     "app.yaml:7: s0: spec.egress.circuitBreaker.probes: 0 is below 1; give 1 to 1000"},
+    {"  datapath:\n"
+     "    policy: {rateLimit: {service: {rate: -1}}}\n",
+     "app.yaml:7: s0: spec.datapath.policy.rateLimit.service.rate: -1 is below 0; give 0 to "
+     "1000000000"},
+    {"  datapath:\n"
+     "    policy: {rateLimit: {service: {rate: many}}}\n",
+     "app.yaml:7: s0: spec.datapath.policy.rateLimit.service.rate: must be a number, not \"many\"; "
+     "give 0 to 1000000000"},
+    {"  datapath:\n"
+     "    policy: {rateLimit: {source: {burst: 5}}}\n",
+     "app.yaml:7: s0: spec.datapath.policy.rateLimit.source.burst: 5 means nothing without a rate; "
+     "give rate too"},
+    {"  datapath:\n"
+     "    policy: {rateLimit: {rate: 5}}\n",
+     "app.yaml:7: s0: spec.datapath.policy.rateLimit.rate: unknown field; known are service, "
+     "source"},
+    {"  datapath:\n"
+     "    policy: {concurrency: {limit: 5, status: 500}}\n",
+     "app.yaml:7: s0: spec.datapath.policy.concurrency.status: 500 is neither 429 nor 503; give "
+     "one of them"},
+    {"  datapath:\n"
+     "    policy: {faults: [{abort: {percent: 5}}, {abort: {status: 500}}]}\n",
+     "app.yaml:7: s0: spec.datapath.policy.faults[1]: it does nothing; give abort.percent or "
+     "delay.percent above 0"},
+    {"  datapath:\n"
+     "    policy: {faults: [{abort: {percent: 100.5, status: 200}}]}\n",
+     "app.yaml:7: s0: spec.datapath.policy.faults[0].abort.percent: 100.5 is above 100; give 0 to "
+     "100\n"
+     "app.yaml:7: s0: spec.datapath.policy.faults[0].abort.status: 200 is below 400; give 400 to "
+     "599"},
+    {"  datapath:\n"
+     "    policy: {faults: [{header: {value: a}, delay: {percent: 5, duration: 1h}}]}\n",
+     "app.yaml:7: s0: spec.datapath.policy.faults[0].header.value: whose value is not said; give "
+     "the header's name too\n"
+     "app.yaml:7: s0: spec.datapath.policy.faults[0].delay.duration: 1h is above 5m; give 1us to "
+     "5m"},
+    {"  datapath:\n"
+     "    policy: {faults: [{header: {name: 'x user', value: ' a'}, delay: {percent: 5}}]}\n",
+     "app.yaml:7: s0: spec.datapath.policy.faults[0].header.name: \"x user\" is not a header's "
+     "name (letters, digits, - and _), such as x-user\n"
+     "app.yaml:7: s0: spec.datapath.policy.faults[0].header.value: \" a\" is not printable ASCII "
+     "without spaces around it"},
+    {"  egress:\n"
      "    forward: {tls: {certificate: /a.pem}}\n",
      "app.yaml:7: s0: spec.egress.forward.tls: certificate and key belong together; give both or "
      "neither"},
@@ -308,7 +362,8 @@ static const struct bad bad_specs[] = {
      "65536"},
     {"  datapath:\n"
      "    dma: {}\n",
-     "app.yaml:7: s0: spec.datapath.dma: unknown field; known are mode, profile, queues"},
+     "app.yaml:7: s0: spec.datapath.dma: unknown field; known are mode, profile, policy, "
+     "queues"},
     {"  limits:\n"
      "    frameBytes: 1Mb\n",
      "app.yaml:7: s0: spec.limits.frameBytes: \"1Mb\" is not a quantity; write a number and an "
