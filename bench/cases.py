@@ -589,6 +589,45 @@ def datapath(bench):
     return rows
 
 
+def policy(bench):
+    """what L7 policies cost: each by itself against a call of nothing, and all of them in an agent under load"""
+    arguments = ["--rounds", str(bench.pick(31, 9))]
+    program = bench.program("bench", "policy")
+    ns = json.loads(subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout)
+    control = ns.pop("control")
+    off = ns.pop("off")
+    rows = [
+        row("policy: none", f"{off:.1f} ns", f"{control:.1f} ns", "", "<= 5 ns", off <= 5, "CPU a request, over a call of nothing")
+    ]
+    rows += [
+        row(f"policy: {name}", f"{cost:.1f} ns", f"{off:.1f} ns", "", "<= 200 ns", cost <= 200)
+        for name, cost in ns.items()
+    ]
+    every = {
+        "rateLimit": {"service": {"rate": 1e9}, "source": {"rate": 1e9}},
+        "concurrency": {"limit": 1000000},
+        "faults": [{"header": {"name": "x-chaos"}, "abort": {"percent": 100}}, {"abort": {"percent": 1e-9}}],
+    }
+    seconds, warmup = bench.pick(("3s", "1s"), ("1s", "500ms"))
+    load = ["-k", "-c", 1000, "-p", 16, "-d", seconds, "--warmup", warmup, "--timeout", "60s", *REQUEST]
+    ours, plain = [], []
+    egress = {"latency": {"value": "1ms"}, "circuitBreaker": {"failures": 5}}
+    policed = bench.agent(datapath={"mode": "direct", "policy": every}, parts={"egress": egress})
+    with policed, bench.agent(egress="1ms") as agent:
+        for _ in range(bench.pick(7, 3)):
+            ours.append(bench.load(policed, policed.bridge, *load))
+            plain.append(bench.load(agent, agent.bridge, *load))
+    bench.raw["policy"] = {"ns": {"control": control, "off": off, **ns}, "all": ours, "none": plain}
+    pairs, disturbed = calm_pairs(ours, plain)
+    costs = [[run["server_us_per_request"] for run in runs] for runs in zip(*pairs)]
+    more = median([a - b for a, b in zip(*costs)]) * 1000
+    goal = 200 * 5
+    all_, none = (f"{median(cost):.2f} us" for cost in costs)
+    note = f"{more:.0f} ns more a request with one call; the bound is 200 ns for each of the five"
+    rows.append(row("an agent with five policies: CPU", all_, none, "", f"+ <= {goal} ns", more <= goal, note, disturbed))
+    return rows
+
+
 CASES = {
     "idle": idle,
     "in-flight": in_flight,
@@ -602,4 +641,5 @@ CASES = {
     "scrape": scrape,
     "work": work,
     "datapath": datapath,
+    "policy": policy,
 }
