@@ -26,7 +26,8 @@ SERVICES = {
     "front": {
         "replicas": 2,
         "workload": {"externalServices": [{"services": ["back"]}]},
-        "egress": {"latency": {"distribution": "constant", "value": "5ms"}},
+        "egress": {"latency": {"distribution": "constant", "value": "5ms"}, "circuitBreaker": {"failures": 5}},
+        "datapath": {"policy": {"concurrency": {"limit": 10000}}},
     },
     "back": {"workload": {"internalService": {"computePi": {"rangeComplexity": [20, 40]}}}},
 }
