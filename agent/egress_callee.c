@@ -106,7 +106,7 @@ void egress_tell_breaker(struct io *io, const struct egress_call *call)
     if (callee->settings.failures == 0)
         return;
     breaker_tell(&callee->breaker, &callee->settings, call->pass,
-                   call->status >= 500 && !call->excused, io->now_ns);
+                 call->status >= 500 && !call->excused, io->now_ns);
     if (callee->breaker.state != before)
         show(callee, before);
 }
