@@ -5,6 +5,8 @@
 void core_init(struct core *core, const struct core_settings *settings, uint64_t seed)
 {
     *core = (struct core){.settings = *settings, .stall_begin_ns = INFINITY};
+    if (settings->pace == 0)
+        core->settings.pace = 1;
     random_seed(&core->stream, seed, 0);
     if (settings->stall_ns > 0 && settings->share < 1) {
         core->stall_gap_ns = settings->stall_ns * settings->share / (1 - settings->share);
@@ -63,6 +65,7 @@ double core_due_ns(struct core *core)
 /* When cpu_ns of work are done that begin at begin_ns. */
 static double done_ns(struct core *core, double begin_ns, double cpu_ns)
 {
+    cpu_ns /= core->settings.pace;
     if (core->stall_gap_ns == 0)
         return begin_ns + cpu_ns / core->settings.share;
     double end_ns = begin_ns + cpu_ns;
@@ -88,7 +91,7 @@ struct core_round core_round(struct core *core)
     core->waiting_bytes *= 1 - round.messages / core->waiting;
     double cpu_ns = settings->wake_ns + service_ns;
     round.end_ns = done_ns(core, round.begin_ns, cpu_ns);
-    round.done_ns = round.end_ns - (1 - settings->wake_before) * settings->wake_ns;
+    round.done_ns = round.end_ns - (1 - settings->wake_before) * settings->wake_ns / settings->pace;
     core->free_ns = round.end_ns;
     core->earliest_ns = round.begin_ns;
     if (settings->holdoff_ns > 0)

@@ -31,7 +31,9 @@ struct core_settings {
     double holdoff_ns;  /* mean time from one round's begin to the next; 0: none */
     double eager_bytes; /* so many waiting end the hold-off; 0: only time does */
     double share;       /* of the core that we get, above 0, at most 1 */
-    double stall_ns;    /* how long others keep it at a time; 0: evenly, as if it were slower */
+    double pace;     /* CPU time we get in the time that we have the core, above 0, at most 1; the
+                        rest of it is spent waiting for others; 0: all, too */
+    double stall_ns; /* how long others keep it at a time; 0: evenly, as if it were slower */
     unsigned batch_max; /* messages a round at most; 0: all that wait */
 };
 

@@ -7,7 +7,7 @@ double cost_copies(const struct cost *cost, double frame_bytes)
     if (cost->segment_bytes > 0 && frame_bytes < cost->segment_bytes)
         return frame_bytes / cost->segment_bytes;
     if (cost->largest_bytes > 0 && frame_bytes > cost->largest_bytes)
-        return ceil(frame_bytes / cost->largest_bytes);
+        return frame_bytes / cost->largest_bytes;
     return 1;
 }
 

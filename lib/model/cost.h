@@ -16,8 +16,9 @@ struct cost {
 };
 
 /*
- * Copies a message of that many bytes takes when the path is busy, so that segments are full: its
- * share of one when it is smaller than a segment, else frame / largest rounded up.
+ * Copies a message of that many bytes takes when the path is busy, so that copies are full: its
+ * share of one when it is smaller than a segment, one up to the largest copy, and beyond that its
+ * share of several, for the rest of one message and the begin of the next fill a copy together.
  */
 double cost_copies(const struct cost *cost, double frame_bytes);
 

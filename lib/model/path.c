@@ -24,6 +24,7 @@ struct run {
     double frame_bytes;
     double client_ns, server_ns, arm_ns, dma_ns; /* a message */
     double policy_ns;                            /* besides, of the server's Arm or core */
+    double host_share;                           /* the most that the path uses of a core */
     double half_path_ns;
     bool has_arm, has_dma, has_coalescers;
     double arm_bytes;
@@ -49,6 +50,8 @@ static void run_init(struct run *run, const struct profile *profile, const struc
                                      .holdoff_ns = value[PROFILE_HOLDOFF_NS],
                                      .eager_bytes = value[PROFILE_EAGER_BYTES],
                                      .share = value[PROFILE_HOST_SHARE],
+                                     .pace = path_host_share(profile, load->frame_bytes) /
+                                             value[PROFILE_HOST_SHARE],
                                      .stall_ns = value[PROFILE_STALL_NS],
                                      .batch_max = (unsigned)value[PROFILE_RING_SLOTS]};
 
@@ -59,6 +62,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
                         .arm_ns = cost_ns(&arm, load->frame_bytes),
                         .arm_bytes = cost_bytes(&arm, load->frame_bytes),
                         .dma_ns = cost_ns(&dma, load->frame_bytes),
+                        .host_share = path_host_share(profile, load->frame_bytes),
                         .half_path_ns = value[PROFILE_PATH_NS] / 2,
                         .has_arm = value[PROFILE_ARM_WORKERS] > 0,
                         .has_dma = value[PROFILE_DMA_UNITS] > 0,
@@ -258,7 +262,7 @@ static void report(const struct run *run, const struct snapshot *from, const str
                    bool full, struct path_result *ret)
 {
     const struct latency *latency = &run->latency;
-    double span_ns = run->end_ns - run->begin_ns, share = run->client.settings.share;
+    double span_ns = run->end_ns - run->begin_ns, share = run->host_share;
     uint64_t offered = to->offered - from->offered, drops = to->drops - from->drops;
     /* Where all are served, what is still under way at the end would only blur the rate. */
     uint64_t achieved = full ? run->completed : offered - drops;
@@ -286,7 +290,7 @@ static void report(const struct run *run, const struct snapshot *from, const str
  */
 static void fill(struct run *run, double ceiling_per_s)
 {
-    bool at_client = ceiling_per_s * run->client_ns / 1e9 > 0.999 * run->client.settings.share;
+    bool at_client = ceiling_per_s * run->client_ns / 1e9 > 0.999 * run->host_share;
 
     while (ring_enter(&run->under_way, 0)) {
         if (at_client) {

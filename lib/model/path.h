@@ -75,6 +75,9 @@ void path_estimate(const struct profile *profile, double frame_bytes, double rat
 /* CPU of the client's core (server: of the server's) for one message, without wake-ups, in ns. */
 double path_host_ns(const struct profile *profile, double frame_bytes, bool server);
 
+/* Part of a host core that the path can have with frames of this size, above 0, at most 1. */
+double path_host_share(const struct profile *profile, double frame_bytes);
+
 /* Time of one Arm worker for one message, in ns. */
 double path_arm_ns(const struct profile *profile, double frame_bytes);
 

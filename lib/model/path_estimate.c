@@ -38,6 +38,19 @@ double path_host_ns(const struct profile *profile, double frame_bytes, bool serv
     return cost_ns(&cost, frame_bytes);
 }
 
+double path_host_share(const struct profile *profile, double frame_bytes)
+{
+    const double *value = profile->value;
+    double small = value[PROFILE_SMALL_SHARE], large = value[PROFILE_HOST_SHARE];
+    double segment = fmax(1, value[PROFILE_SEGMENT_BYTES]), copy = value[PROFILE_LARGEST_BYTES];
+
+    if (small == 0 || frame_bytes >= copy)
+        return large;
+    if (frame_bytes <= segment)
+        return small;
+    return small + (large - small) * log(frame_bytes / segment) / log(copy / segment);
+}
+
 double path_arm_ns(const struct profile *profile, double frame_bytes)
 {
     struct cost cost = path_arm_cost(profile);
@@ -94,7 +107,7 @@ void path_estimate(const struct profile *profile, double frame_bytes, double rat
                    struct path_means *ret_means)
 {
     const double *value = profile->value;
-    double share = value[PROFILE_HOST_SHARE];
+    double share = path_host_share(profile, frame_bytes);
     double client_ns = path_host_ns(profile, frame_bytes, false);
     double server_ns = path_host_ns(profile, frame_bytes, true);
     double arm_ns = path_arm_ns(profile, frame_bytes);

@@ -33,6 +33,11 @@ const struct profile_row profile_rows[PROFILE_PARAMETERS] = {
                                       "hold-off of the server's core, in those of the client's", 0},
     [PROFILE_HOST_SHARE] = {"hostShare", "1", 0.01, 1, 1,
                             "part of a host core that the path can have", 0},
+    [PROFILE_SMALL_SHARE] =
+        {"smallShare", "1", 0, 1, 0,
+         "the same with messages up to a segment, for which a core waits more; it "
+         "grows to hostShare at the largest copy; 0: no less than that",
+         0},
     [PROFILE_STALL_NS] = {"stall", "ns", 0, 1e10, 0,
                           "how long others keep a core when they take it; 0: they take it evenly",
                           0},

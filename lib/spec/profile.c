@@ -243,6 +243,12 @@ int profile_check(const struct profile *profile, const struct place *place,
         value[PROFILE_SEGMENT_BYTES] > value[PROFILE_LARGEST_BYTES])
         place_problem(place, problems, "segment (%g B) is larger than largestCopy (%g B)",
                       value[PROFILE_SEGMENT_BYTES], value[PROFILE_LARGEST_BYTES]);
+    if (value[PROFILE_SMALL_SHARE] > 0 &&
+        !(value[PROFILE_SMALL_SHARE] >= profile_rows[PROFILE_HOST_SHARE].low &&
+          value[PROFILE_SMALL_SHARE] <= value[PROFILE_HOST_SHARE]))
+        place_problem(place, problems, "smallShare (%g) is not between %g and hostShare (%g)",
+                      value[PROFILE_SMALL_SHARE], profile_rows[PROFILE_HOST_SHARE].low,
+                      value[PROFILE_HOST_SHARE]);
     if (value[PROFILE_STALL_NS] > 0 && value[PROFILE_HOST_SHARE] == 1)
         place_problem(place, problems, "stall is given, but hostShare 1 leaves no time for it");
     return problems->count > before ? -EINVAL : 0;

@@ -153,6 +153,27 @@ Test(core, hold_off_and_eagerness)
     cr_assert_eq(core.account.operations, 10, "%lu", (unsigned long)core.account.operations);
 }
 
+/* Who waits for others in the midst of a round is slower, but needs no more CPU. */
+Test(core, pace)
+{
+    for (int stalls = 0; stalls <= 1; stalls++) {
+        struct core_settings settings = {.wake_ns = 100,
+                                         .wake_before = 0.5,
+                                         .share = stalls ? 0.5 : 1,
+                                         .pace = 0.8,
+                                         .stall_ns = stalls ? 1e18 : 0};
+        struct core core;
+
+        core_init(&core, &settings, 1);
+        core.stall_begin_ns = INFINITY;
+        core_offer(&core, 0, 300, 8);
+        struct core_round round = core_round(&core);
+        cr_assert_float_eq(round.end_ns, 400 / 0.8, 1e-9, "%g", round.end_ns);
+        cr_assert_float_eq(round.done_ns, 350 / 0.8, 1e-9, "%g", round.done_ns);
+        cr_assert_float_eq(core.account.busy_ns, 400, 1e-9);
+    }
+}
+
 Test(coalescer, by_count_and_by_time)
 {
     struct coalescer coalescer;
@@ -186,7 +207,7 @@ Test(cost, copies_bytes_and_time)
     cr_assert_float_eq(cost_copies(&cost, 64), 1.0 / 16, 1e-12, "sixteen share a copy");
     cr_assert_eq(cost_copies(&cost, 1024), 1);
     cr_assert_eq(cost_copies(&cost, 8192), 1);
-    cr_assert_eq(cost_copies(&cost, 8193), 2, "split");
+    cr_assert_eq(cost_copies(&cost, 12288), 1.5, "split, and the rest shares a copy");
     cr_assert_eq(cost_copies(&cost, 65536), 8);
     cr_assert_float_eq(cost_ns(&cost, 1024), 100 + 10 + 512, 1e-9);
     cost.touched_bytes = 128;

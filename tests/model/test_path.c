@@ -105,6 +105,33 @@ Test(path, is_monotone_and_continuous)
     }
 }
 
+/* Small messages may have less of a core; how much less changes with the size without a jump. */
+Test(path, small_messages_have_their_share_of_a_core)
+{
+    struct profile profile = sample(PROFILE_DPU);
+    double *value = profile.value, last = 0;
+    struct path_means means;
+
+    cr_assert_eq(path_host_share(&profile, 64), 0.98, "left out: as others");
+    value[PROFILE_SEGMENT_BYTES] = 1024;
+    value[PROFILE_SMALL_SHARE] = 0.9;
+    cr_assert_eq(path_host_share(&profile, 64), 0.9);
+    cr_assert_eq(path_host_share(&profile, 1024), 0.9);
+    cr_assert_eq(path_host_share(&profile, 8192), 0.98);
+    cr_assert_eq(path_host_share(&profile, 65536), 0.98);
+    for (unsigned i = 0; i < 120; i++) {
+        double frame = 900 * pow(1.02, i);
+        double share = path_host_share(&profile, frame);
+        cr_assert_geq(share, fmax(last, 0.9), "frame %g", frame);
+        cr_assert_leq(share, (last > 0 ? last : 0.9) + 0.001, "frame %g", frame);
+        last = share;
+    }
+    path_estimate(&profile, 64, 1, &means);
+    struct path_result got = run(&profile, 64, 1.1 * means.ceiling_per_s, 200000, false);
+    cr_assert_float_eq(got.client_cores, 0.9, 0.02, "%g", got.client_cores);
+    cr_assert_float_eq(got.achieved_per_s / means.ceiling_per_s, 1, 0.03);
+}
+
 /* Past the ceiling what does not fit is refused, and who gets in waits for a full buffer. */
 Test(path, refuses_past_the_ceiling)
 {

@@ -103,6 +103,9 @@ Test(profile, bad_ones_are_refused)
          "f: parameters.armWorkers.value: 1.5 1 is not a whole number"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER("armWorkers", "2", "1") "}}",
          "f: armWorkers and dmaUnits belong to kind dpu, and this is sidecar"},
+        {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER(
+             "hostShare", "0.9", "1") "," PARAMETER("smallShare", "0.95", "1") "}}",
+         "f: smallShare (0.95) is not between 0.01 and hostShare (0.9)"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER("stall", "2", "us") "}}",
          "f: stall is given, but hostShare 1 leaves no time for it"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER("coalesce", "2", "KiB") "}}",
