@@ -10,10 +10,13 @@
 #include "model/random.h"
 
 /* Weights of the residuals, and the size from which on one counts as an outlier. */
-static const double weight_part = 0.3, weight_p99 = 0.2, weight_ceiling = 1.0, outlier = 0.1;
+static const double weight_part = 0.3, weight_p99 = 0.1, weight_ceiling = 2.0, outlier = 0.1;
 
-/* How strong the prior is: a parameter one standard deviation off costs as much as one row 4 %. */
-static const double weight_prior = 0.04;
+/*
+ * How strong the prior is: a parameter one spread off costs as much as one row 10 %, which is what
+ * a row usually is off, so that prior and rows weigh as Bayes' rule has it.
+ */
+static const double weight_prior = 0.1;
 
 /* Soft L1: a residual as it counts. */
 static double bent(double residual)
@@ -37,8 +40,12 @@ void fit_profile_at(const struct fit_problem *problem, const double *x, struct p
 {
     *ret = problem->start;
     memset(ret->error, 0, sizeof ret->error);
-    for (size_t i = 0; i < problem->count; i++)
-        ret->value[problem->priors[i].parameter] = exp(x[i]);
+    for (size_t i = 0; i < problem->count; i++) {
+        const struct fit_prior *prior = &problem->priors[i];
+        const struct profile_row *row = &profile_rows[prior->parameter];
+        double value = exp(x[i]) * fit_scale(prior, ret);
+        ret->value[prior->parameter] = fmin(fmax(value, row->low), row->high);
+    }
 }
 
 /*

@@ -5,8 +5,8 @@
  * Each row gives a residual for host cores together, for the client's and the server's, and for p99
  * where the path was not full; each frame one for the ceiling. All are logarithms of predicted to
  * measured, so that 10 % counts the same at each rate, and each is bent (soft L1) so that an
- * outlier does not pull the rest. What the rows do not say is held by a weak prior: a parameter's
- * usual magnitude, as docs/model.md lists it.
+ * outlier does not pull the rest. What the rows do not say is held by a prior: the usual magnitude
+ * of a parameter, or of what it is in others, as docs/model.md lists it.
  */
 #ifndef DPUMESH_CTL_FIT_H
 #define DPUMESH_CTL_FIT_H

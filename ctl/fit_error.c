@@ -70,6 +70,29 @@ static void normal_matrix(const struct fit_problem *problem, const double *x, ma
         }
 }
 
+/*
+ * Covariances of the parameters' own logarithms, given those of the point's: the logarithm of a
+ * value is the point's and the powers of its scale.
+ */
+static void unscale(const struct fit_problem *problem, matrix covariance)
+{
+    size_t n = problem->count;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t p = 0; p < FIT_POWERS_MAX; p++) {
+            struct fit_power power = problem->priors[i].scale[p];
+            for (size_t j = 0; j < i && power.power != 0; j++) {
+                if (problem->priors[j].parameter != power.of)
+                    continue;
+                /* Row and column i get the power times those of j, which is its own already. */
+                for (size_t k = 0; k < n; k++)
+                    covariance[i][k] += power.power * covariance[j][k];
+                for (size_t k = 0; k < n; k++)
+                    covariance[k][i] += power.power * covariance[k][j];
+            }
+        }
+}
+
 void fit_errors(const struct fit_problem *problem, const double *x, struct fit_result *result)
 {
     size_t n = problem->count, m = fit_residual_count(problem);
@@ -77,6 +100,8 @@ void fit_errors(const struct fit_problem *problem, const double *x, struct fit_r
 
     normal_matrix(problem, x, normal);
     bool known = invert(normal, covariance, n);
+    if (known)
+        unscale(problem, covariance);
     /* The prior's residuals count as observations too, so there are m - n degrees of freedom. */
     double variance = result->cost / (double)(m - n);
     for (size_t i = 0; i < n; i++) {

@@ -1,15 +1,32 @@
-/* Private to the fit: its problem as the optimiser sees it. Points are logarithms of parameters. */
+/*
+ * Private to the fit: its problem as the optimiser sees it. Points are logarithms of parameters, in
+ * those of others where their prior has a scale.
+ */
 #ifndef DPUMESH_CTL_FIT_PRIVATE_H
 #define DPUMESH_CTL_FIT_PRIVATE_H
 
 #include "ctl/fit.h"
 
-/* A parameter that is fitted: its bounds, its usual value, and the spread of that, natural log. */
+enum { FIT_POWERS_MAX = 3 };
+
+/* A power of a parameter's value; 0: none. */
+struct fit_power {
+    enum profile_parameter of;
+    int power;
+};
+
+/*
+ * A parameter that is fitted: its bounds, its usual value, and the spread of that, natural log.
+ * What is known beforehand is often not the parameter but what it is in others (a hold-off in
+ * wake-ups): bounds and usual value are those of value / scale, where scale is a product of powers
+ * of parameters that stand before this one in the table, or are not fitted. So are points.
+ */
 struct fit_prior {
     enum profile_parameter parameter;
     double low, high;
     double usual, spread;
     bool usually; /* fitted unless the start says which */
+    struct fit_power scale[FIT_POWERS_MAX];
 };
 
 struct fit_problem {
@@ -28,6 +45,9 @@ struct fit_problem {
  * the usual ones of its kind. 0, or -EINVAL and a sentence.
  */
 int fit_priors(const struct profile *start, struct fit_problem *problem, struct error **err);
+
+/* What a prior's value is a multiple of, in this profile; above 0. */
+double fit_scale(const struct fit_prior *prior, const struct profile *profile);
 
 /* How many residuals there are: four a row, one a frame, one a parameter. */
 size_t fit_residual_count(const struct fit_problem *problem);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ctl/crossval.h"
-#include "ctl/fit.h"
+#include "ctl/fit_private.h"
 #include "ctl/plot.h"
 
 enum { RATES = 8, FRAMES = 3, ROWS = RATES * FRAMES };
@@ -80,6 +80,63 @@ Test(fit, finds_what_made_the_data)
     struct measurement other = rows[3];
     other.offered_per_s *= 1.1;
     cr_assert_not(plot_fitted(&fit.profile, &other));
+}
+
+/* What is known of a DPU path in other parameters: the start has them multiplied out. */
+Test(fit, priors_have_scales)
+{
+    struct fit_problem problem = {.count = 0};
+    cleanup_error struct error *err = NULL;
+    struct profile start, got;
+    double x[FIT_PARAMETERS_MAX];
+
+    fit_start(PROFILE_DPU, &start);
+    cr_assert_eq(fit_priors(&start, &problem, &err), 0);
+    cr_assert_eq(problem.count, FIT_PARAMETERS_MAX);
+    problem.start = start;
+    for (size_t i = 0; i < problem.count; i++)
+        x[i] = log(problem.priors[i].usual);
+    fit_profile_at(&problem, x, &got);
+    for (int p = 0; p < PROFILE_PARAMETERS; p++)
+        cr_assert_float_eq(got.value[p], start.value[p], 1e-9 * start.value[p], "%s",
+                           profile_rows[p].name);
+    for (size_t i = 0; i < problem.count; i++)
+        if (problem.priors[i].parameter == PROFILE_WAKE_NS)
+            x[i] += log(2);
+    fit_profile_at(&problem, x, &got);
+    cr_assert_float_eq(got.value[PROFILE_WAKE_NS] / start.value[PROFILE_WAKE_NS], 2, 1e-9);
+    cr_assert_float_eq(got.value[PROFILE_HOLDOFF_NS] / start.value[PROFILE_HOLDOFF_NS], 2, 1e-9,
+                       "the hold-off is so many wake-ups");
+    cr_assert_float_eq(got.value[PROFILE_SERVER_WAKE_RATIO] * got.value[PROFILE_WAKE_NS] /
+                           start.value[PROFILE_SERVER_WAKE_RATIO] / start.value[PROFILE_WAKE_NS],
+                       1, 1e-9, "and the server's wake-up does not depend on the client's");
+}
+
+/* The error of a parameter that was fitted in others holds what those are off. */
+Test(fit, errors_are_those_of_the_values)
+{
+    struct measurement rows[ROWS];
+    struct measurements list = {ROWS, rows};
+    cleanup_error struct error *err = NULL;
+    struct profile start;
+    struct fit_result fit;
+    double wake = 0, holdoff = 0;
+
+    fit_start(PROFILE_DPU, &start);
+    synthesise(&start, rows);
+    /* The client's wake-ups alone: the ratio of hold-off and wake-up is all the prior knows. */
+    start.error[PROFILE_WAKE_NS] = start.error[PROFILE_HOLDOFF_NS] = 1;
+    for (unsigned i = 0; i < ROWS; i++) {
+        rows[i].client_cores *= i % 2 ? 1.1 : 0.9;
+        rows[i].server_cores *= i % 2 ? 1.1 : 0.9;
+    }
+    cr_assert_eq(fit_profile(&start, &list, &quick, &fit, &err), 0, "%s", error_message(err));
+    cr_assert_eq(fit.count, 2);
+    for (size_t i = 0; i < fit.count; i++)
+        *(fit.parameters[i] == PROFILE_WAKE_NS ? &wake : &holdoff) = fit.relative_error[i];
+    cr_assert_gt(wake, 0);
+    cr_assert_gt(holdoff, 1.05 * wake, "hold-off %g, wake-up %g", holdoff, wake);
+    cr_assert_gt(fit.correlation[1][0], 0.2, "%g", fit.correlation[1][0]);
 }
 
 /* The simulation, not only its closed form, is brought to the data. */
