@@ -1,0 +1,137 @@
+/*
+ * What the shipped profiles say of sizes and rates that nobody measured: no jumps, and more work
+ * never costs less.
+ */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "model/path.h"
+#include "spec/profile.h"
+
+static const char *const names[] = {"bluefield3-native", "bluefield3-preload", "direct",
+                                    "envoy-permissive", "envoy-strict"};
+
+enum { NAMES = sizeof names / sizeof names[0] };
+
+TestSuite(profile_curves, .timeout = 120);
+
+static struct profile load(const char *name)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct profile profile;
+
+    cr_assert_eq(profile_load(name, &profile, &problems), 0, "%s", name);
+    return profile;
+}
+
+static const double step = 1.02;
+
+/* The i-th size of a fine grid from 16 B to 64 KiB. */
+enum { SIZES = 420 };
+
+static double size(unsigned i)
+{
+    return 16 * pow(step, i);
+}
+
+Test(profile_curves, ceilings_fall_with_the_frame)
+{
+    for (size_t i = 0; i < NAMES; i++) {
+        struct profile profile = load(names[i]);
+        for (unsigned k = 0; k < SIZES; k++) {
+            double frame = size(k);
+            struct path_means here, there;
+            path_estimate(&profile, frame, 1, &here);
+            path_estimate(&profile, frame * step, 1, &there);
+            double ratio = there.ceiling_per_s / here.ceiling_per_s;
+            cr_assert_leq(ratio, 1 + 1e-9, "%s %g B: %g", names[i], frame, ratio);
+            cr_assert_geq(ratio, 1 / step - 0.002, "%s %g B: %g", names[i], frame, ratio);
+        }
+    }
+}
+
+static double host(const struct path_means *means)
+{
+    return means->client_cores + means->server_cores;
+}
+
+/*
+ * 2 % more bytes or messages change the host's cores by a few per cent at most, and take no less of
+ * the client and the DPU. The server's core may get less busy: the fuller the client's rounds are,
+ * the fewer times it wakes.
+ */
+static void compare(const char *name, double frame, const struct path_means *here,
+                    const struct path_means *there)
+{
+    cr_assert_float_eq(host(there) / host(here), 1, 0.06, "%s %g B, %g/s: %g after %g cores", name,
+                       frame, here->achieved_per_s, host(there), host(here));
+    cr_assert_geq(there->client_cores, 0.99 * here->client_cores, "%s %g B, %g/s: %g after %g",
+                  name, frame, here->achieved_per_s, there->client_cores, here->client_cores);
+}
+
+Test(profile_curves, costs_do_not_jump)
+{
+    for (size_t i = 0; i < NAMES; i++) {
+        struct profile profile = load(names[i]);
+        for (unsigned k = 0; k < SIZES; k++) {
+            double frame = size(k);
+            struct path_means here, longer, more;
+            path_estimate(&profile, frame, 1, &here);
+            double ceiling = here.ceiling_per_s;
+            for (unsigned n = 0; n < 75; n++) {
+                double part = 0.001 * pow(1.1, n);
+                path_estimate(&profile, frame, part * ceiling, &here);
+                path_estimate(&profile, step * frame, part * ceiling, &longer);
+                path_estimate(&profile, frame, step * part * ceiling, &more);
+                compare(names[i], frame, &here, &longer);
+                compare(names[i], frame, &here, &more);
+                cr_assert_geq(more.dpu_cores, here.dpu_cores);
+                cr_assert_geq(more.achieved_per_s, here.achieved_per_s);
+            }
+        }
+    }
+}
+
+/*
+ * The same of the simulation, in larger steps, and of the latency; but at a low load a DPU holds
+ * completions for company, and where messages begin to overlap the latency does jump, to the
+ * keep-alive.
+ */
+Test(profile_curves, simulations_do_not_jump)
+{
+    static const double parts[] = {0.1, 0.5, 0.85};
+    const double wide = 1.3;
+
+    for (size_t i = 0; i < NAMES; i++) {
+        struct profile profile = load(names[i]);
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+            struct path_result last = {.p50_us = 0};
+            for (unsigned n = 0; n < 25; n++) {
+                double frame = 64 * pow(wide, n);
+                struct path_means means;
+                struct path_result got;
+                path_estimate(&profile, frame, 1, &means);
+                struct path_load load = {.frame_bytes = frame,
+                                         .rate_per_s = parts[k] * means.ceiling_per_s,
+                                         .connections = 8,
+                                         .duration_s = 10,
+                                         .seed = 3};
+                /* Enough messages, and thirty times the keep-alive. */
+                load.messages_max = (uint64_t)fmax(20000, 0.03 * load.rate_per_s);
+                path_simulate(&profile, &load, &got);
+                double cores = got.client_cores + got.server_cores;
+                double before = last.client_cores + last.server_cores;
+                cr_assert_float_eq(got.achieved_per_s / load.rate_per_s, 1, 0.01);
+                if (before > 0) {
+                    cr_assert_float_eq(log(cores / before), 0, 0.3, "%s %g B, %g: %g after %g",
+                                       names[i], frame, parts[k], cores, before);
+                    if (parts[k] >= 0.5)
+                        cr_assert_float_eq(log(got.p50_us / last.p50_us), 0, 0.5,
+                                           "%s %g B, %g: p50 %g after %g us", names[i], frame,
+                                           parts[k], got.p50_us, last.p50_us);
+                }
+                last = got;
+            }
+        }
+    }
+}
