@@ -125,8 +125,8 @@ void forward_configure(struct forward *f, const struct agent_config *config);
 /* Whether calls to this callee are real. */
 bool forward_takes(struct forward *f, uint16_t target);
 
-/* Begins a call. */
-void forward_begin(struct forward *f, const struct forward_call *call, uint64_t now_ns);
+/* Begins a call; asked is copied, what it points to is not. */
+void forward_begin(struct forward *f, const struct forward_call *asked, uint64_t now_ns);
 
 /* Handles an epoll event of ours. */
 void forward_event(struct forward *f, uint64_t data, uint32_t events, uint64_t now_ns);

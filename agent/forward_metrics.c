@@ -66,8 +66,9 @@ static void declare_connections(struct metrics *registry, struct forward_metrics
                                "Bytes read from callees, heads included.", NULL, NULL);
 }
 
-void forward_metrics_declare(struct metrics *registry, struct forward_metrics *m)
+void forward_metrics_declare(struct metrics *registry, struct forward_metrics *ret_metrics)
 {
+    struct forward_metrics *m = ret_metrics;
     static const char *const retries[FORWARD_RETRIES] = {"budgeted", "address", "stale"};
     static const char *const lookups[FORWARD_LOOKUPS] = {"found", "failed"};
     static const double seconds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,

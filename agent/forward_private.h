@@ -178,8 +178,8 @@ void destination_failed(struct forward *f, struct destination *d, unsigned addre
 void destination_served(struct destination *d, unsigned address);
 
 /* A call waits at the end of the list; it leaves it. */
-void destination_wait(struct forward *f, struct destination *d, uint32_t call);
-void destination_leave(struct forward *f, struct destination *d, uint32_t call);
+void destination_wait(struct forward *f, struct destination *d, uint32_t index);
+void destination_leave(struct forward *f, struct destination *d, uint32_t index);
 
 /* Lets those that wait go on, as far as there is room. */
 void destination_pump(struct forward *f, struct destination *d);

@@ -53,7 +53,8 @@ void heap_destroy(struct heap *heap)
 
 void heap_set(struct heap *heap, uint32_t owner, uint32_t *place, uint64_t when_ns)
 {
-    struct heap_entry entry = {when_ns, place, owner};
+    struct heap_entry entry = {.when_ns = when_ns, .owner = owner};
+    entry.place = place;
     if (*place != HEAP_NONE) {
         settle(heap, *place, entry);
         return;

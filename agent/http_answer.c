@@ -223,7 +223,7 @@ static enum http_answer_state feed_head(struct http_answer *answer, struct text 
         return HTTP_ANSWER_TOO_LARGE;
     step(in, part.length);
     struct text held = {answer->hold, answer->held};
-    if (!(length = head_length(held)))
+    if (head_length(held) == 0)
         return may_be_http(held) ? HTTP_ANSWER_MORE : HTTP_ANSWER_MALFORMED;
     enum http_answer_state state = read_head(answer, held, body_max);
     drop_held(answer);

@@ -204,10 +204,11 @@ const struct record destination_record = {FIELDS(destination_fields),
 const struct egress_destination *egress_destination(const struct egress_settings *egress,
                                                     const char *name, size_t length)
 {
-    for (size_t i = 0; i < egress->destination_count; i++)
-        if (strncmp(egress->destinations[i].name, name, length) == 0 &&
-            egress->destinations[i].name[length] == '\0')
+    for (size_t i = 0; i < egress->destination_count; i++) {
+        const char *other = egress->destinations[i].name; /* NULL: it could not be read */
+        if (other && strncmp(other, name, length) == 0 && other[length] == '\0')
             return &egress->destinations[i];
+    }
     return NULL;
 }
 

@@ -232,7 +232,7 @@ static const struct bad bad_specs[] = {
      "    destinations: [{name: s1}, {name: s2}, {name: s1, mode: simulate}]\n",
      "app.yaml:7: s0: spec.egress.destinations[2].name: s1 stands here twice; remove one"},
     {"  egress:\n"
-     "    destinations: [{mode: forward}]\n",
+     "    destinations: [{mode: forward}, {name: s1}]\n",
      "app.yaml:7: s0: spec.egress.destinations[0].name: missing; give a value such as s1"},
     {"  egress:\n"
      "    destinations: [{name: s1, url: 's1:8080'}]\n",
