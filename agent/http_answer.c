@@ -172,6 +172,15 @@ static size_t head_length(struct text text)
     return 0;
 }
 
+/* Whether text that ends in a line end ends a head: its last line is empty. What lies before was
+ * looked at when it came. */
+static bool ends_head(struct text text)
+{
+    const char *end = text.at + text.length;
+    return text.length > 2 && end[-1] == '\n' &&
+           (end[-2] == '\n' || (end[-2] == '\r' && end[-3] == '\n'));
+}
+
 /* Whether text is, or may become, a status line: what speaks another protocol is told at once, and
  * not when it has sent no line end for long enough. */
 static bool may_be_http(struct text text)
@@ -223,7 +232,7 @@ static enum http_answer_state feed_head(struct http_answer *answer, struct text 
         return HTTP_ANSWER_TOO_LARGE;
     step(in, part.length);
     struct text held = {answer->hold, answer->held};
-    if (head_length(held) == 0)
+    if (!ends_head(held))
         return may_be_http(held) ? HTTP_ANSWER_MORE : HTTP_ANSWER_MALFORMED;
     enum http_answer_state state = read_head(answer, held, body_max);
     drop_held(answer);
