@@ -205,8 +205,8 @@ Test(pod, policies_cost_arm_or_the_host)
         struct profile profile = sample(kind);
         struct pod plain = make(&profile), policed = make(&profile);
         struct pod_message message;
-        double now_ns = 0;
-        for (uint32_t i = 0; i < 100; i++, now_ns += 1e7) {
+        for (uint32_t i = 0; i < 100; i++) {
+            double now_ns = 1e7 * i;
             pod_begin(&plain, POD_IN, i, now_ns, 1024);
             pod_begin_policed(&policed, POD_IN, i, now_ns, 1024, 700);
             pod_begin(&plain, POD_OUT, i, now_ns, 1024);
