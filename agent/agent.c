@@ -89,6 +89,7 @@ int agent_init(struct agent *agent, struct config_ref *ref, struct error **err)
 
 void agent_destroy(struct agent *agent)
 {
+    trace_free(agent->trace);
     ring_destroy(&agent->ingress_sq);
     ring_destroy(&agent->ingress_cq);
     ring_destroy(&agent->egress_sq);

@@ -69,6 +69,8 @@ struct agent {
 
     bool shares_sockets; /* main thread: other replicas accept from them too */
 
+    struct trace *trace; /* written once by the I/O thread, before a message names a record */
+
     struct app *guest; /* the application when the I/O thread runs it; NULL when it has a thread */
 
     /* New configurations on their way to the two threads; each takes its own by exchange. */

@@ -121,6 +121,14 @@ static inline const struct request_message *app_message_of(struct app *app,
     return arena_at(&app->agent->forward, r->node.user);
 }
 
+/* A request's record (trace.h), or NULL. The application writes its part of it. */
+static inline struct trace_request *app_trace_of(struct app *app, const struct app_request *r)
+{
+    const struct trace *trace = __atomic_load_n(&app->agent->trace, __ATOMIC_ACQUIRE);
+    uint32_t number = trace ? app_message_of(app, r)->trace : TRACE_NONE;
+    return number ? trace_request_at(trace, number) : NULL;
+}
+
 /* Tries again what found a queue full; true when anything went through. */
 bool app_retry(struct app *app);
 

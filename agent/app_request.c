@@ -52,6 +52,9 @@ static bool complete(struct app *app, uint32_t index)
 static void answer(struct app *app, uint32_t index, uint32_t offset, uint32_t length)
 {
     struct app_request *r = app_request_at(app, index);
+    struct trace_request *trace = app_trace_of(app, r);
+    if (trace)
+        trace->application.answered_ns = app->now_ns;
     drop_plan(app, r);
     r->answer.offset = offset;
     r->answer.length = length;
@@ -252,6 +255,9 @@ void app_begin_calls(struct app *app, uint32_t index)
     uint32_t groups = r->plan->group_count;
     uint64_t internal_us = (app->now_ns - r->start_ns) / NS_PER_US;
     r->internal_us = internal_us < UINT32_MAX ? (uint32_t)internal_us : UINT32_MAX;
+    struct trace_request *trace = app_trace_of(app, r);
+    if (trace)
+        trace->application.worked_ns = app->now_ns;
     if (groups == 0) {
         finish(app, index);
         return;
@@ -362,6 +368,9 @@ void app_begin(struct app *app, const struct descriptor *submission)
                               .start_ns = app->now_ns,
                               .config = app->config};
     config_ref_take(r->config);
+    struct trace_request *trace = app_trace_of(app, r);
+    if (trace)
+        trace->application.taken_ns = app->now_ns;
     if (admit(app, index))
         app_begin_internal(app, index);
 }

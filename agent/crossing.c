@@ -128,6 +128,8 @@ static void record(struct io *io, const struct pod_message *message)
     const struct agent_metrics *m = &io->agent->metrics;
     double asked_ns = message->done_ns - message->begun_ns;
     double late_ns = fmax(0, (double)io->now_ns - message->done_ns);
+    if (io->trace)
+        trace_asked(io, message->id, asked_ns);
     metric_observe(m->delay_asked[message->direction], asked_ns / 1e9);
     metric_observe(m->delay_delivered[message->direction], (asked_ns + late_ns) / 1e9);
     io->crossing.window_crossed++;
@@ -169,6 +171,8 @@ static uint32_t bytes_of(const struct io *io, uint32_t id)
 static void release(struct io *io, uint32_t id, bool first)
 {
     uint32_t index = id & CROSSING_INDEX_MASK;
+    if (io->trace)
+        trace_crossed(io, id);
     switch ((enum crossing_kind)(id >> CROSSING_INDEX_BITS)) {
     case CROSSING_REQUEST:
         if (io->crossing.admitted.count > 0 || !exchange_admit(io, index, first))
@@ -223,6 +227,8 @@ static bool give_to_proxy(struct io *io, uint32_t id)
     if (!proxy_submit(c->proxies[direction], id, cost_ns, bytes))
         return false;
     spend_policy_ns(io, id);
+    if (io->trace)
+        trace_asked(io, id, cost_ns);
     return true;
 }
 

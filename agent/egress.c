@@ -70,6 +70,8 @@ static void finish(struct io *io, uint32_t index)
 {
     struct egress *e = &io->egress;
     struct egress_call *call = call_at(e, index);
+    if (io->trace)
+        trace_call_ended(io, index);
     if (e->done_first == POOL_NONE && complete(io, call)) {
         pool_give(&e->calls, index);
         return;
@@ -104,6 +106,8 @@ void egress_answered(struct io *io, uint32_t index, uint16_t status, uint32_t by
     egress_tell_breaker(io, call);
     call->bytes = bytes;
     io->egress.active--;
+    if (io->trace)
+        trace_call_answered(io, index);
     if (crossing_needed(io))
         crossing_begin(io, CROSSING_RESULT, index);
     else
@@ -150,6 +154,8 @@ static void begin(struct io *io, uint32_t index, uint64_t begun_ns)
     uint64_t due_us = (call->node.deadline_ns - begun_ns) / NS_PER_US;
     call->due_us = due_us < UINT32_MAX ? (uint32_t)due_us : UINT32_MAX;
     metric_observe(io->agent->metrics.latency_asked, (double)asked / 1e9);
+    if (io->trace)
+        trace_call_begun(io, index, asked, false);
     wheel_add(&e->wheel, index);
 }
 
@@ -194,6 +200,8 @@ static void take_call(struct io *io, uint32_t index, const struct descriptor *d,
     call->bytes = d->length;
     call->first = false;
     call->counted = call->excused = false;
+    if (io->trace)
+        trace_call_taken(io, index);
     metric_add(io->agent->metrics.calls, 1);
     if (late) {
         call->status = 504;

@@ -61,10 +61,13 @@ bool egress_begin_real(struct io *io, uint32_t index)
     struct forward_call asked = {
         .owner = index,
         .target = call->target,
+        .trace = io->trace ? trace_call_context(io, index) : NULL,
         .message = arena_at(arena, call->message),
         .body = (uint32_t)body ? arena_at(arena, (uint32_t)(body >> 32)) : NULL,
         .body_length = (uint32_t)body,
         .deadline_ns = timeout ? egress_submitted_ns(io, call->stamp_us) + timeout : UINT64_MAX};
+    if (io->trace)
+        trace_call_begun(io, index, 0, true);
     forward_begin(forward, &asked, io->now_ns);
     return true;
 }

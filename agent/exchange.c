@@ -150,9 +150,20 @@ bool exchange_admit(struct io *io, uint32_t index, bool first)
     d->flags = first ? DESCRIPTOR_WAKE : 0;
     d->stamp_us = (uint32_t)(io->now_ns / NS_PER_US);
     metric_add(agent->metrics.queue_submitted[QUEUE_INGRESS_SQ], 1);
+    if (io->trace)
+        trace_queued(io, index);
     ring_submit(&agent->ingress_sq, d);
     io->submitted = true;
     return true;
+}
+
+/* Refuses a request that is not laid into memory. */
+static void turn_away(struct io *io, uint32_t index, const struct request_draft *draft,
+                      enum reject_reason reason)
+{
+    exchange_refuse(io, index, reason, NULL);
+    if (io->trace)
+        trace_refused(io, index, draft);
 }
 
 void exchange_submit(struct io *io, uint32_t index, const struct request_draft *draft)
@@ -163,33 +174,37 @@ void exchange_submit(struct io *io, uint32_t index, const struct request_draft *
     bool draining = io->draining && !connection_just_came(io, c);
     if (c->refused || draining || io->inside >= io_config(io)->limits.requests) {
         connection_at(io, e->connection)->closing |= c->refused;
-        exchange_refuse(io, index,
-                        c->refused ? REJECT_TOO_MANY_CONNECTIONS
-                        : draining ? REJECT_DRAINING
-                                   : REJECT_TOO_MANY_REQUESTS_IN_FLIGHT,
-                        NULL);
+        turn_away(io, index, draft,
+                  c->refused ? REJECT_TOO_MANY_CONNECTIONS
+                  : draining ? REJECT_DRAINING
+                             : REJECT_TOO_MANY_REQUESTS_IN_FLIGHT);
         return;
     }
     bool crosses = crossing_needed(io);
     if (crosses && !crossing_has_room(io, POD_IN)) {
         metric_add(agent->metrics.crossing_full[POD_IN], 1);
-        exchange_refuse(io, index, REJECT_DATAPATH_FULL, NULL);
+        turn_away(io, index, draft, REJECT_DATAPATH_FULL);
         return;
     }
     if (!crosses && !ring_slot(&agent->ingress_sq)) {
         metric_add(agent->metrics.queue_full[QUEUE_INGRESS_SQ], 1);
-        exchange_refuse(io, index, REJECT_INGRESS_QUEUE_FULL, NULL);
+        turn_away(io, index, draft, REJECT_INGRESS_QUEUE_FULL);
         return;
     }
     struct fault_outcome fault;
-    if (policy_refuses(io, index, draft, &fault))
+    if (policy_refuses(io, index, draft, &fault)) {
+        if (io->trace)
+            trace_refused(io, index, draft);
         return;
+    }
     e->message = lay_out(&agent->forward, draft, c->source);
     if (e->message == ARENA_NONE) {
-        exchange_refuse(io, index, REJECT_MEMORY_FULL, NULL);
+        turn_away(io, index, draft, REJECT_MEMORY_FULL);
         return;
     }
     metric_add(agent->metrics.ingress_bytes, exchange_message_bytes(io, index));
+    if (io->trace)
+        trace_begin(io, index);
     io->inside++;
     if (fault.delay_ns && policy_delay(io, index, &fault))
         return;
@@ -240,6 +255,8 @@ bool exchange_complete_all(struct io *io)
         if (reason)
             metric_add(io->agent->metrics.rejected[reason], 1);
         io->inside--;
+        if (io->trace)
+            trace_returned(io, d->tag, (enum reject_reason)reason);
         if (crosses)
             crossing_begin(io, CROSSING_ANSWER, d->tag);
         else
@@ -292,6 +309,8 @@ int exchange_encode(struct io *io, const struct connection *c, const struct exch
 void exchange_free(struct io *io, uint32_t index)
 {
     const struct exchange *e = exchange_at(io, index);
+    if (io->trace)
+        trace_end(io, index);
     if (e->message != ARENA_NONE)
         arena_release(&io->agent->forward, e->message);
     if (e->body != ARENA_NONE) {

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "agent/message.h"
+#include "agent/trace_context.h"
 #include "obs/metric.h"
 #include "spec/agent_config.h"
 
@@ -93,6 +94,7 @@ struct forward_call {
     const struct request_message *message; /* whose query, headers and hops travel on */
     const char *body;                      /* a member of a JSON object, as "s1": [...] */
     uint32_t body_length;                  /* 0: nothing is POSTed, it is a GET */
+    const struct trace_context *trace;     /* goes out instead of the message's; NULL: does not */
     uint64_t deadline_ns;                  /* when it has taken too long */
 };
 

@@ -43,21 +43,26 @@ static char *put_query(char *out, const char *query, size_t length)
     return out;
 }
 
-static char *put_travellers(char *out, const struct request_message *m)
+/* The headers that travel; with a trace of ours, its instead of the message's. */
+static char *put_travellers(char *out, const struct forward_call *call)
 {
+    const struct request_message *m = call->message;
     const char *at = message_headers(m);
     for (unsigned i = 0; i < m->header_count; i++) {
         int number;
         const char *text;
         uint16_t length;
         at = message_header(at, &number, &text, &length);
+        int header = trace_header_of(number);
+        if (call->trace && header >= 0 && header != TRACE_B3_FLAGS)
+            continue;
         const char *name = travel_header_names[number];
         out = put(out, name, strlen(name));
         out = PUT(out, ": ");
         out = put(out, text, length);
         out = PUT(out, "\r\n");
     }
-    return out;
+    return call->trace ? trace_context_write(call->trace, out) : out;
 }
 
 int request_encode(struct forward *f, const struct destination *d, const struct forward_call *call)
@@ -65,7 +70,8 @@ int request_encode(struct forward *f, const struct destination *d, const struct 
     const struct request_message *m = call->message;
     size_t path_length = strlen(d->url.path), tail_length = strlen(d->tail);
     size_t most = FIXED_BYTES + path_length + tail_length + 3 * (size_t)m->query_length +
-                  m->header_bytes + (size_t)m->header_count * HEADER_NAME_MAX + call->body_length;
+                  m->header_bytes + (size_t)m->header_count * HEADER_NAME_MAX + call->body_length +
+                  TRACE_HEADERS_BYTES;
     buffer_clear(&f->out);
     int result = buffer_reserve(&f->out, most);
     if (result < 0)
@@ -78,7 +84,7 @@ int request_encode(struct forward *f, const struct destination *d, const struct 
         out = put_query(out, message_query(m), m->query_length);
     }
     out = put(out, d->tail, tail_length);
-    out = put_travellers(out, m);
+    out = put_travellers(out, call);
     out = PUT(out, HOPS_NAME);
     out = put_unsigned(out, m->hops + 1u);
     if (call->body_length) {

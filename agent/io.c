@@ -35,6 +35,7 @@ static void take_config(struct io *io)
     crossing_configure(io);
     policy_configure(io);
     egress_configure(io);
+    trace_configure(io);
     config_ref_drop(old);
 }
 
@@ -195,6 +196,8 @@ static bool turn(struct io *io)
     connection_flush_all(io);
     connection_feed_starved(io);
     arena_return(&io->agent->reverse, &io->spent);
+    if (io->trace)
+        trace_turn(io->trace);
     connection_free_closed(io);
     ring_application(io, false);
     return released || guest_worked || crossed;
@@ -212,6 +215,7 @@ static void *run(void *argument)
     cpu_enter(&io->agent->cpu, &self, CPU_IO);
     crossing_configure(io);
     policy_configure(io);
+    trace_configure(io);
     bool worked = false;
     for (;;) {
         int count = wait_for_events(io, events, worked);
@@ -263,6 +267,7 @@ static int page_config(void *context, struct buffer *body)
 static void io_free(struct io *io)
 {
     agent_metrics_detach_datapath(io->agent);
+    trace_destroy(io);
     crossing_destroy(io);
     policy_destroy(io);
     egress_destroy(io); /* its sockets leave the epoll set */

@@ -7,6 +7,7 @@
  *   front_bridge.c, front_http.c  the two protocols     egress.c     the simulated outside world
  *   crossing.c    the modelled data path in between         policy.c     limits and faults before
  * it
+ *   trace_io.c    what is noted for traces
  *
  * Everything here belongs to the I/O thread. A connection that is closed keeps its place until the
  * end of the loop's turn, so that events of the same turn still find it.
@@ -26,6 +27,7 @@
 #include "agent/policy.h"
 #include "agent/pool.h"
 #include "agent/reply.h"
+#include "agent/trace.h"
 #include "agent/wheel.h"
 #include "agent/wire.h"
 
@@ -175,6 +177,7 @@ struct io {
     struct egress egress;
     struct crossing crossing;         /* of the modelled data path */
     struct policy policy;             /* before it */
+    struct trace *trace;              /* records of requests; NULL until a configuration asks */
     struct arena_chain spent;         /* reverse arena blocks to give back to the application */
     struct buffer out;                /* encoding scratch */
     char *scratch;                    /* reading scratch, SCRATCH bytes */

@@ -70,6 +70,7 @@ void draft_write(const struct request_draft *draft, uint32_t source,
     message->source = source;
     message->method = draft->method;
     message->hops = draft->hops;
+    message->trace = 0;
     message->path_length = (uint16_t)json_unescape(&draft->path, out);
     out += message->path_length;
     message->query_length = (uint16_t)json_unescape(&draft->query, out);

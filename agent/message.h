@@ -42,6 +42,7 @@ struct request_message {
     uint8_t method;   /* enum request_method */
     uint8_t header_count;
     uint8_t hops; /* calls between services that led to this request */
+    uint32_t trace; /* its record (trace.h), 0: none */
 };
 
 /* Caps of what a draft may hold; a longer path, query or header is refused with 400. */

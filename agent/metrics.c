@@ -158,6 +158,7 @@ static void declare_work(struct agent *agent)
         counter(r, "dpumesh_egress_unknown_service_total", "Calls that named an unknown service.");
     forward_metrics_declare(r, &m->forward);
     policy_metrics_declare(r, &m->policy);
+    trace_metrics_declare(r, &m->trace);
     gauge(agent, "dpumesh_egress_in_flight", "Calls that the outside world is working on.", NULL,
           NULL, in_flight, agent);
 }

@@ -10,6 +10,7 @@
 #include "agent/forward.h"
 #include "agent/policy.h"
 #include "agent/reply.h"
+#include "agent/trace.h"
 #include "obs/metric.h"
 #include "spec/agent_config.h"
 
@@ -37,6 +38,7 @@ struct cpu_series {
 };
 
 struct agent_metrics {
+    struct trace_metrics trace;
     struct metric *requests[2]; /* by protocol: bridge, http */
     struct metric *in_flight;   /* exchanges that are no pages */
     struct metric *rejected[REJECT_REASONS];

@@ -51,6 +51,7 @@ struct agent_config {
     size_t peer_count;
     struct agent_peer *peers; /* sorted by name */
 
+    struct tracing_settings tracing;
     struct log_settings log;
 
     json_t *document; /* what is in force, defaults filled in; for /config */

@@ -52,6 +52,7 @@ json_t *spec_agent_config(const struct dpuservice *service)
         .scratch = child_disk_bytes(service) ? scratch : NULL,
         .egress = service->egress,
         .datapath = {.mode = service->datapath.mode, .source = profile, .policy = service->policy},
+        .tracing = service->tracing,
         .log = service->log,
     };
 

@@ -126,6 +126,7 @@ struct dpuservice {
     struct queue_settings queues;
     struct limit_settings limits;
     struct egress_settings egress;
+    struct tracing_settings tracing;
     struct log_settings log;
 
     /* where it was written, for messages */

@@ -161,6 +161,20 @@ struct limit_settings {
     unsigned sources;           /* distinct values of the metrics' label from; 64 */
 };
 
+/* tracing: spans of requests, sent to an OpenTelemetry collector. */
+struct tracing_settings {
+    bool given;          /* without it nothing is recorded */
+    char *endpoint;      /* a URL */
+    double ratio;        /* of the traces that begin here, 0 to 1; 0.01 */
+    bool errors;         /* requests answered 5xx are sent whatever the sampling said */
+    unsigned pending;    /* requests in flight that are recorded; 16384 */
+    unsigned queue;      /* finished ones that wait; 4096 */
+    unsigned batch;      /* requests sent together; 256 */
+    uint64_t delay_ns;   /* longest wait for that; 1 s */
+    uint64_t timeout_ns; /* an attempt to send; 10 s */
+    char *ca;            /* file; NULL: the system's */
+};
+
 struct log_settings {
     char *level;  /* debug, info, warn, error */
     char *format; /* logfmt, json */
@@ -168,6 +182,7 @@ struct log_settings {
 
 /* The tables of the structs above. */
 extern const struct record egress_record, queues_record, limits_record, log_record;
+extern const struct record tracing_record;
 extern const struct record internal_service_record, external_group_record;
 extern const struct record alternative_behavior_record;
 extern const struct field_pattern pattern_behavior, pattern_absolute_path;
