@@ -71,7 +71,7 @@ bool trace_id_sampled(const uint64_t trace_id[2], double ratio)
 {
     /* OTEP 235: the last seven bytes are the random ones; sampled are the highest. */
     uint64_t random = trace_id[1] & ((UINT64_C(1) << 56) - 1);
-    return (double)random >= ldexp(1 - ratio, 56);
+    return random >= (uint64_t)ldexp(1 - ratio, 56);
 }
 
 static void count_drop(const struct trace *t, enum trace_drop reason, unsigned spans)

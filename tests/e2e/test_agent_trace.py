@@ -544,6 +544,7 @@ def test_reload_under_load(start):
             workload={"internalService": QUIET, "externalServices": calls(["s1"])},
             datapath={"mode": "dpu", "profile": "bluefield3-native"},
         )
+        agent.wait_serving()
         base = dict(agent.config)
         settings = [
             tracing(first),
@@ -561,13 +562,14 @@ def test_reload_under_load(start):
 
         thread = threading.Thread(target=load)
         thread.start()
-        for round in range(4):
-            for i, given in enumerate(settings):
+        try:
+            for done in range(1, 4 * len(settings) + 1):
+                given = settings[(done - 1) % len(settings)]
                 agent.write(base if given is None else {**base, "tracing": given})
-                done = round * len(settings) + i + 1
                 eventually(lambda: agent.reloads("accepted") == done)
-        over.set()
-        thread.join()
+        finally:
+            over.set()
+            thread.join()
         assert set(statuses) == {200}
         eventually(lambda: agent.metrics().total("dpumesh_trace_records") == 0)
         metrics = agent.metrics()
