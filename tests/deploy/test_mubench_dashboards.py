@@ -118,10 +118,11 @@ def test_each_kind_of_query_is_true(prometheus):
 
 
 def test_the_series_are_those_of_mubench(prometheus):
-    """Each label has one value that a dashboard's variables can offer, and no series is another service's."""
+    """Each label has one value that a dashboard's variables can offer, and no series is another service's. A PodMonitor
+    writes its port's name into `endpoint`, as it does of muBench's pods; what the page said is beside it."""
     for measure, long in (("request", True), ("internal", False), ("external", False)):
         for labels, _ in prometheus.query(f"{family(measure)}_bucket_bucket"):
-            expected = {"zone": "default", "endpoint": "/api/v1", "method": "GET"}
+            expected = {"zone": "default", "exported_endpoint": "/api/v1", "method": "GET"}
             assert {name: labels[name] for name in expected} == expected
             assert ("from" in labels, "kubernetes_service" in labels) == (long, long)
             assert labels["app_name"] == labels["job"] == labels.get("kubernetes_service", labels["job"])

@@ -69,6 +69,8 @@ Test(agent_config, defaults)
     cr_assert_eq(c->egress.forward.ejection_failures, 5);
     cr_assert_eq(c->egress.forward.ejection_ns, 10 * NS_PER_S);
     cr_assert_null(c->egress.forward.tls.ca);
+    cr_assert(!c->tracing.given);
+    cr_assert_null(c->tracing.endpoint);
     cr_assert(!c->peers_known);
     cr_assert_str_eq(c->log.level, "info");
     cr_assert_str_eq(c->log.format, "logfmt");
@@ -172,6 +174,20 @@ Test(agent_config, peers)
     cr_assert(none->peers_known);
     cr_assert(!agent_config_peer(none, "s1", 2));
     cr_assert(agent_config_peer(any, "s1", 2));
+}
+
+Test(agent_config, defaults_of_tracing)
+{
+    cleanup_agent_config struct agent_config *c =
+        parse("{\"service\":\"s0\",\"tracing\":{\"endpoint\":"
+              "\"http://c:4318\"}}");
+    const struct tracing_settings *t = &c->tracing;
+    cr_assert(t->given && t->errors);
+    cr_assert_str_eq(t->endpoint, "http://c:4318");
+    cr_assert_float_eq(t->ratio, 0.01, 1e-12);
+    cr_assert(t->pending == 16384 && t->queue == 4096 && t->batch == 256);
+    cr_assert(t->delay_ns == NS_PER_S && t->timeout_ns == 10 * NS_PER_S);
+    cr_assert_null(t->ca);
 }
 
 Test(agent_config, refused)

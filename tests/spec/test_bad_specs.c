@@ -12,7 +12,7 @@ static const struct bad bad_specs[] = {
      "app.yaml:6: s0: spec.egres: unknown field; did you mean egress?"},
     {"  zzz: 1\n", "app.yaml:6: s0: spec.zzz: unknown field; known are replicas, image, "
                    "imagePullPolicy, resources, podTemplate, autoscaling, disruptionBudget, "
-                   "service, workload, datapath, egress, limits, log"},
+                   "service, workload, datapath, egress, limits, tracing, log"},
     {"  replicas: -3\n", "app.yaml:6: s0: spec.replicas: -3 is below 0; give 0 to 1000"},
     {"  replicas: 1001\n", "app.yaml:6: s0: spec.replicas: 1001 is above 1000; give 0 to 1000"},
     {"  replicas: 2.5\n",
@@ -303,6 +303,70 @@ static const struct bad bad_specs[] = {
     {"  egress:\n"
      "    forward: {hops: 255}\n",
      "app.yaml:7: s0: spec.egress.forward.hops: 255 is above 254; give 1 to 254"},
+    {"  tracing: {}\n",
+     "app.yaml:6: s0: spec.tracing.endpoint: missing; give a value such as "
+     "http://otel-collector:4318"},
+    {"  tracing: http://otel-collector:4318\n",
+     "app.yaml:6: s0: spec.tracing: must be an object (fields with values), not "
+     "\"http://otel-collector:4318\""},
+    {"  tracing:\n"
+     "    endpoint: otel-collector:4318\n",
+     "app.yaml:7: s0: spec.tracing.endpoint: \"otel-collector:4318\" is not a URL such as "
+     "http://s1:8080/api/v1, without a query"},
+    {"  tracing:\n"
+     "    endpoint: grpc://otel-collector:4317\n",
+     "app.yaml:7: s0: spec.tracing.endpoint: \"grpc://otel-collector:4317\" is not a URL such as "
+     "http://s1:8080/api/v1, without a query"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    ratio: 1.5\n",
+     "app.yaml:8: s0: spec.tracing.ratio: 1.5 is above 1; give 0 to 1"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    ratio: -0.1\n",
+     "app.yaml:8: s0: spec.tracing.ratio: -0.1 is below 0; give 0 to 1"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    errors: 5xx\n",
+     "app.yaml:8: s0: spec.tracing.errors: must be true or false, not \"5xx\""},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    pending: 0\n",
+     "app.yaml:8: s0: spec.tracing.pending: 0 is below 1; give 1 to 131072"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    pending: 131073\n",
+     "app.yaml:8: s0: spec.tracing.pending: 131073 is above 131072; give 1 to 131072"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    queue: 0\n",
+     "app.yaml:8: s0: spec.tracing.queue: 0 is below 1; give 1 to 16384"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    queue: 16385\n",
+     "app.yaml:8: s0: spec.tracing.queue: 16385 is above 16384; give 1 to 16384"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    batch: 4097\n",
+     "app.yaml:8: s0: spec.tracing.batch: 4097 is above 4096; give 1 to 4096"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    delay: 61s\n",
+     "app.yaml:8: s0: spec.tracing.delay: 61s is above 60s; give 0s to 60s"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    timeout: 0s\n",
+     "app.yaml:8: s0: spec.tracing.timeout: 0s is below 1ms; give 1ms to 300s"},
+    {"  tracing:\n"
+     "    endpoint: https://c:4318\n"
+     "    ca: ca.pem\n",
+     "app.yaml:8: s0: spec.tracing.ca: \"ca.pem\" is not an absolute path without "
+     "spaces, such as /usr/lib/dpumesh/plugins/example.so"},
+    {"  tracing:\n"
+     "    endpoint: http://c:4318\n"
+     "    sampling: 1\n",
+     "app.yaml:8: s0: spec.tracing.sampling: unknown field; known are endpoint, ratio, errors, "
+     "pending, queue, batch, delay, timeout, ca"},
     {"  egress:\n"
      "    timeout: 50\n",
      "app.yaml:7: s0: spec.egress.timeout: 50 has no unit; write a duration such as \"50ms\""},
