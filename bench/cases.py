@@ -24,6 +24,7 @@ from harness import (
     metric,
     metrics,
 )
+from tracing import tracing
 
 # A page of a real agent.
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "tests" / "figures" / "pages" / "before"
@@ -628,6 +629,11 @@ def policy(bench):
     return rows
 
 
+def traces(bench):
+    """what traces cost: agents that record against one that does not, CPU a request of the threads that serve"""
+    return tracing(bench, row)
+
+
 CASES = {
     "idle": idle,
     "in-flight": in_flight,
@@ -642,4 +648,5 @@ CASES = {
     "work": work,
     "datapath": datapath,
     "policy": policy,
+    "tracing": traces,
 }

@@ -220,6 +220,7 @@ class Bench:
         path.write_text(json.dumps(config))
         command = [self.program("bin", "dpumesh-agent"), "--config", path]
         process = Process(command, cores or self.core, self.directory)
+        process.config = path
         process.bridge = "tcp://" + config["listen"]["bridge"][0]
         process.http = "http://" + config["listen"]["http"][0]
         try:

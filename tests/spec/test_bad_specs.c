@@ -352,11 +352,11 @@ static const struct bad bad_specs[] = {
     {"  tracing:\n"
      "    endpoint: http://c:4318\n"
      "    delay: 61s\n",
-     "app.yaml:8: s0: spec.tracing.delay: 61s is above 60s; give 0s to 60s"},
+     "app.yaml:8: s0: spec.tracing.delay: 61s is above 1m; give 0 to 1m"},
     {"  tracing:\n"
      "    endpoint: http://c:4318\n"
      "    timeout: 0s\n",
-     "app.yaml:8: s0: spec.tracing.timeout: 0s is below 1ms; give 1ms to 300s"},
+     "app.yaml:8: s0: spec.tracing.timeout: 0s is below 1ms; give 1ms to 5m"},
     {"  tracing:\n"
      "    endpoint: https://c:4318\n"
      "    ca: ca.pem\n",
