@@ -166,7 +166,7 @@ static struct config_ref *configuration(const struct world *w, unsigned which)
              "\"endpoint\":\"http://127.0.0.1:%u\",%s}}",
              ntohs(address.sin_port), more[which % 3]);
     check(agent_config_parse(text, strlen(text), "race", &config, &problems) == 0 &&
-              config_ref_new(config, &ref, &problems) == 0,
+              config_ref_new(config, "race", &ref, &problems) == 0,
           "the configuration is refused");
     return ref;
 }
