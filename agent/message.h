@@ -41,7 +41,7 @@ struct request_message {
         header_bytes; /* then, each: number, 16-bit length (both ends are this machine), text */
     uint8_t method;   /* enum request_method */
     uint8_t header_count;
-    uint8_t hops; /* calls between services that led to this request */
+    uint8_t hops;   /* calls between services that led to this request */
     uint32_t trace; /* its record (trace.h), 0: none */
 };
 

@@ -167,8 +167,7 @@ static enum trace_outcome outcome_of(const struct trace *t, const struct trace_r
 static bool hand_over(struct trace *t, uint32_t index)
 {
     struct ring *ring = &t->finished;
-    struct descriptor *d =
-        ring_depth(ring) < t->settings.queue ? ring_slot(ring) : NULL;
+    struct descriptor *d = ring_depth(ring) < t->settings.queue ? ring_slot(ring) : NULL;
     if (!d)
         return false;
     d->tag = index;

@@ -6,8 +6,8 @@
  * message->trace names it. The I/O thread writes all of it but `application`, which the application
  * writes between the ingress queues. When the request is answered and its spans are wanted, the
  * record goes through a ring to the exporter (trace_export.h), which reads it and gives it back
- * through another; else it is free at once. Whether they are wanted is known only then, since errors
- * are always sent, so every request is recorded while tracing is on.
+ * through another; else it is free at once. Whether they are wanted is known only then, since
+ * errors are always sent, so every request is recorded while tracing is on.
  *
  * Everything is bounded, and nothing waits: a request that finds no record is served without one, a
  * record that finds the queue full is free again, and both are counted.
@@ -51,9 +51,9 @@ struct trace_call {
     uint32_t link; /* of the pool; then the request's next call */
     uint16_t target;
     uint16_t status;
-    bool real;    /* made, not simulated */
-    bool posted;  /* with a body */
-    uint32_t asked_us; /* simulated: how long it was to take */
+    bool real;                    /* made, not simulated */
+    bool posted;                  /* with a body */
+    uint32_t asked_us;            /* simulated: how long it was to take */
     struct trace_context context; /* its own span's */
     uint64_t submitted_ns, taken_ns;
     struct trace_crossing out, in;
@@ -67,8 +67,8 @@ struct trace_request {
     uint16_t call_count;
     uint16_t calls_lost; /* that were not recorded */
     uint16_t status;
-    uint8_t reason; /* enum reject_reason */
-    uint8_t method; /* enum request_method */
+    uint8_t reason;   /* enum reject_reason */
+    uint8_t method;   /* enum request_method */
     uint8_t protocol; /* enum listener_kind */
     uint8_t path_length;
     struct trace_context context; /* its own span's */
@@ -97,7 +97,12 @@ enum trace_drop {
 };
 
 /* What becomes of a request's spans. */
-enum trace_outcome { TRACE_OUTCOME_SAMPLED, TRACE_OUTCOME_ERROR, TRACE_OUTCOME_NOT, TRACE_OUTCOMES };
+enum trace_outcome {
+    TRACE_OUTCOME_SAMPLED,
+    TRACE_OUTCOME_ERROR,
+    TRACE_OUTCOME_NOT,
+    TRACE_OUTCOMES
+};
 
 /* How an attempt to send ended. */
 enum trace_result {
@@ -116,14 +121,14 @@ struct trace_metrics {
 
 struct trace {
     struct pool requests, calls;
-    struct ring finished, returned; /* to the exporter and back; the tag is a record's index */
-    struct doorbell bell;           /* the exporter's */
-    uint32_t wanted;                /* atomic: so many finished ones wake it */
-    bool submitted;                 /* since it was last told */
-    bool on;                        /* the configuration in force has tracing */
+    struct ring finished, returned;   /* to the exporter and back; the tag is a record's index */
+    struct doorbell bell;             /* the exporter's */
+    uint32_t wanted;                  /* atomic: so many finished ones wake it */
+    bool submitted;                   /* since it was last told */
+    bool on;                          /* the configuration in force has tracing */
     struct tracing_settings settings; /* that one's; borrowed */
-    uint32_t *of_call; /* by the index of an egress call: the number of its record */
-    uint64_t ids[3];                /* counters that ids are made of */
+    uint32_t *of_call;                /* by the index of an egress call: the number of its record */
+    uint64_t ids[3];                  /* counters that ids are made of */
     const struct trace_metrics *metrics;
     struct trace_exporter *exporter;
 };
@@ -174,7 +179,8 @@ static inline struct trace_call *trace_call_at(const struct trace *trace, uint32
 /* Takes over the configuration in force; at start and after each reload. */
 void trace_configure(struct io *io);
 
-/* Sends what waits, within the drain timeout, and ends the exporter; agent_destroy() frees the rest. */
+/* Sends what waits, within the drain timeout, and ends the exporter; agent_destroy() frees the
+ * rest. */
 void trace_destroy(struct io *io);
 
 /* An exchange's message stands; or there will be none: it was refused at once. */

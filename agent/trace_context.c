@@ -74,8 +74,7 @@ static bool read_traceparent(const char *text, size_t length, struct trace_conte
         text[AT_TRACE - 1] != '-' || text[AT_SPAN - 1] != '-' || text[AT_FLAGS - 1] != '-' ||
         !read_hex(text + AT_TRACE, 16, false, &high) ||
         !read_hex(text + AT_TRACE + 16, 16, false, &low) ||
-        !read_hex(text + AT_SPAN, 16, false, &span) ||
-        !read_hex(text + AT_FLAGS, 2, false, &flags))
+        !read_hex(text + AT_SPAN, 16, false, &span) || !read_hex(text + AT_FLAGS, 2, false, &flags))
         return false;
     /* A later version may go on behind another dash. */
     if (length > TRACEPARENT_BYTES && (version == 0 || text[TRACEPARENT_BYTES] != '-'))
@@ -130,8 +129,7 @@ void trace_context_read(const struct trace_headers *headers, struct trace_contex
 {
     *ret = (struct trace_context){0};
     if (headers->text[TRACE_TRACEPARENT] &&
-        read_traceparent(headers->text[TRACE_TRACEPARENT], headers->length[TRACE_TRACEPARENT],
-                         ret))
+        read_traceparent(headers->text[TRACE_TRACEPARENT], headers->length[TRACE_TRACEPARENT], ret))
         return;
     read_b3(headers, ret);
 }

@@ -40,7 +40,7 @@ struct trace_exporter {
     struct trace_post *post;
     struct buffer body;
     struct random_stream random;
-    unsigned spans; /* in body */
+    unsigned spans;  /* in body */
     bool complained; /* since an attempt last succeeded */
 };
 
@@ -312,8 +312,8 @@ int trace_exporter_start(struct trace *trace, struct agent *agent,
         int failed = pthread_create(&e->thread, &attributes, run, e);
         pthread_attr_destroy(&attributes);
         if (failed)
-            result = error_make(err, failed, "can't start the exporter's thread: %s",
-                                strerror(failed));
+            result =
+                error_make(err, failed, "can't start the exporter's thread: %s", strerror(failed));
     }
     if (result < 0) {
         free_exporter(e);

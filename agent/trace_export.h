@@ -1,11 +1,11 @@
 /*
  * The exporter: a thread that takes finished records from the I/O thread's ring, makes OTLP of them
- * and POSTs it. Nobody waits for it: when it is slow or the collector is, the ring fills up, and the
- * I/O thread drops and counts.
+ * and POSTs it. Nobody waits for it: when it is slow or the collector is, the ring fills up, and
+ * the I/O thread drops and counts.
  *
  * An attempt that brings 429, 502, 503, 504 or no answer at all is made again, after a wait that
- * doubles and is drawn with jitter, or as long as Retry-After says; after EXPORT_ATTEMPTS of them, or
- * on any other status, the spans are dropped and counted.
+ * doubles and is drawn with jitter, or as long as Retry-After says; after EXPORT_ATTEMPTS of them,
+ * or on any other status, the spans are dropped and counted.
  */
 #ifndef DPUMESH_AGENT_TRACE_EXPORT_H
 #define DPUMESH_AGENT_TRACE_EXPORT_H

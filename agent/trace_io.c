@@ -69,7 +69,7 @@ static void take_refusal(const struct io *io, uint32_t exchange, struct trace_re
     const struct exchange *e = exchange_at(io, exchange);
     r->status = e->status;
     if (e->body == ARENA_NONE)
-        r->reason = (uint8_t)e->body_length;
+        r->reason = (uint8_t)e->body_length; /* above it stands Retry-After */
 }
 
 void trace_begin(struct io *io, uint32_t exchange)

@@ -30,13 +30,13 @@ void trace_metrics_declare(struct metrics *registry, struct trace_metrics *ret)
                                   "outcome", outcomes[i]);
     ret->exported = metric_series(metrics_family(registry, &exported), NULL);
     for (unsigned i = 0; i < TRACE_DROPS; i++)
-        ret->dropped[i] = series(registry, "dpumesh_trace_spans_dropped_total",
-                                 "Spans that were wanted and not sent, by reason.", "reason",
-                                 drops[i]);
+        ret->dropped[i] =
+            series(registry, "dpumesh_trace_spans_dropped_total",
+                   "Spans that were wanted and not sent, by reason.", "reason", drops[i]);
     for (unsigned i = 0; i < TRACE_RESULTS; i++)
-        ret->exports[i] = series(registry, "dpumesh_trace_exports_total",
-                                 "Attempts to send spans to the collector, by result.", "result",
-                                 results[i]);
+        ret->exports[i] =
+            series(registry, "dpumesh_trace_exports_total",
+                   "Attempts to send spans to the collector, by result.", "result", results[i]);
     trace_metrics_attach(registry, NULL);
 }
 

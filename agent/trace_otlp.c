@@ -31,9 +31,8 @@ static void put_string(struct otlp *o, const char *text, size_t length)
     size_t most = json_escaped_length(text, length);
     put(o, "\"");
     if (buffer_reserve(o->out, most) == 0)
-        o->out->length +=
-            (size_t)(json_escape(text, length, o->out->data + o->out->length) -
-                     (o->out->data + o->out->length));
+        o->out->length += (size_t)(json_escape(text, length, o->out->data + o->out->length) -
+                                   (o->out->data + o->out->length));
     put(o, "\"");
 }
 
@@ -274,8 +273,9 @@ void otlp_begin(struct otlp *o, struct buffer *out, const struct agent_config *c
     word_attribute(o, "service.instance.id", config->replica);
     word_attribute(o, "service.version", DPUMESH_VERSION);
     word_attribute(o, "dpumesh.zone", config->zone);
-    put(o, "]},\"scopeSpans\":[{\"scope\":{\"name\":\"dpumesh-agent\",\"version\":\"" DPUMESH_VERSION
-           "\"},\"spans\":[");
+    put(o,
+        "]},\"scopeSpans\":[{\"scope\":{\"name\":\"dpumesh-agent\",\"version\":\"" DPUMESH_VERSION
+        "\"},\"spans\":[");
 }
 
 void otlp_end(struct otlp *o)

@@ -208,8 +208,7 @@ static int shake_hands(struct trace_post *post, struct error **err)
 {
     cleanup_free char *host = xstrndup(post->url.host, post->url.host_length);
     int writable = 0;
-    int result =
-        tls_open(post->tls, post->fd, host, clock_monotonic_ns(), &post->session, err);
+    int result = tls_open(post->tls, post->fd, host, clock_monotonic_ns(), &post->session, err);
     if (result < 0)
         return result;
     while ((result = tls_handshake(post->session, &writable, err)) == -EAGAIN) {
@@ -229,8 +228,7 @@ static int hook_up(struct trace_post *post, struct error **err)
         if ((result = connect_to(post, &post->addresses[i])) == 0)
             break;
     if (result < 0)
-        return error_make(err, -result, "%s: can't connect: %s", post->endpoint,
-                          strerror(-result));
+        return error_make(err, -result, "%s: can't connect: %s", post->endpoint, strerror(-result));
     return post->url.tls ? shake_hands(post, err) : 0;
 }
 
@@ -256,8 +254,8 @@ static int write_all(struct trace_post *post, const char *data, size_t length)
 static ssize_t read_some(struct trace_post *post, char *data, size_t size)
 {
     for (;;) {
-        ssize_t got = post->session ? tls_read(post->session, data, size)
-                                    : recv(post->fd, data, size, 0);
+        ssize_t got =
+            post->session ? tls_read(post->session, data, size) : recv(post->fd, data, size, 0);
         if (got < 0 && !post->session)
             got = -errno;
         if (got != -EAGAIN)
@@ -350,8 +348,7 @@ static int attempt(struct trace_post *post, const char *body, size_t length,
         hang_up(post);
     http_answer_reset(&answer);
     return result < 0 ? error_make(err, -result, "%s: no answer: %s", post->endpoint,
-                                   result == -EBADMSG ? "what came is no HTTP"
-                                                      : strerror(-result))
+                                   result == -EBADMSG ? "what came is no HTTP" : strerror(-result))
                       : 0;
 }
 

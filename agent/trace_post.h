@@ -1,7 +1,7 @@
 /*
- * POSTs spans to a collector over HTTP/1.1, on a kept connection, and waits for the answer: what the
- * exporter's thread does while others go on. Made of what real calls are made of (resolver.h, tls.h,
- * http_answer.h); docs/dependencies.md tells why this is not libcurl.
+ * POSTs spans to a collector over HTTP/1.1, on a kept connection, and waits for the answer: what
+ * the exporter's thread does while others go on. Made of what real calls are made of (resolver.h,
+ * tls.h, http_answer.h); docs/dependencies.md tells why this is not libcurl.
  *
  *     struct trace_post *post = trace_post_new(&stop);
  *     trace_post_set(post, settings);

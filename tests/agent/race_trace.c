@@ -1,7 +1,7 @@
-/* Records between an I/O thread, an application thread and a real exporter, whose collector answers,
- * refuses, hangs up and talks rubbish by turns, while configurations change: no record is lost or
- * used twice, and every span that was wanted was sent or dropped and counted. ThreadSanitizer
- * watches. */
+/* Records between an I/O thread, an application thread and a real exporter, whose collector
+ * answers, refuses, hangs up and talks rubbish by turns, while configurations change: no record is
+ * lost or used twice, and every span that was wanted was sent or dropped and counted.
+ * ThreadSanitizer watches. */
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -65,7 +65,8 @@ static void *collect(void *argument)
 {
     static const char *const answers[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-        "HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n{\"partialSuccess\":{\"rejectedSpans\":\"2\"}",
+        "HTTP/1.1 200 OK\r\nContent-Length: "
+        "38\r\n\r\n{\"partialSuccess\":{\"rejectedSpans\":\"2\"}",
         "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         "what is this\r\n\r\n",

@@ -19,13 +19,10 @@ struct world {
 
 static void begin(struct world *w)
 {
-    *w = (struct world){.registry = metrics_new(),
-                        .settings = {.given = true,
-                                     .ratio = 1,
-                                     .errors = true,
-                                     .pending = 4,
-                                     .queue = 2,
-                                     .batch = 1}};
+    *w = (struct world){
+        .registry = metrics_new(),
+        .settings = {
+            .given = true, .ratio = 1, .errors = true, .pending = 4, .queue = 2, .batch = 1}};
     trace_metrics_declare(w->registry, &w->metrics);
     metrics_thread_attach(w->registry);
     cr_assert_eq(trace_new(&w->metrics, &w->trace, NULL), 0);
@@ -194,8 +191,7 @@ Test(trace, as_many_spans_are_written_as_are_counted)
         r->path_length = 3;
         memcpy(r->path, "/\xff\"", 3);
         if (steps & 32) {
-            struct trace_call *call =
-                trace_call_at(w.trace, trace_call_new(w.trace, number, 125));
+            struct trace_call *call = trace_call_at(w.trace, trace_call_new(w.trace, number, 125));
             call->target = steps & 1 ? TARGET_NONE : target_number("s1", 2);
             call->submitted_ns = 121;
             call->out.over_ns = steps & 2 ? 126 : 0;

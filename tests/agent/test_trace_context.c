@@ -52,9 +52,9 @@ static bool ours(struct trace_context c)
 Test(trace_context, the_headers_are_those_that_travel)
 {
     static const char *const names[TRACE_HEADERS] = {
-        [TRACE_B3_TRACEID] = "x-b3-traceid",      [TRACE_B3_SPANID] = "x-b3-spanid",
-        [TRACE_B3_PARENT] = "x-b3-parentspanid",  [TRACE_B3_SAMPLED] = "x-b3-sampled",
-        [TRACE_B3_FLAGS] = "x-b3-flags",          [TRACE_TRACEPARENT] = "traceparent"};
+        [TRACE_B3_TRACEID] = "x-b3-traceid",     [TRACE_B3_SPANID] = "x-b3-spanid",
+        [TRACE_B3_PARENT] = "x-b3-parentspanid", [TRACE_B3_SAMPLED] = "x-b3-sampled",
+        [TRACE_B3_FLAGS] = "x-b3-flags",         [TRACE_TRACEPARENT] = "traceparent"};
     unsigned found = 0;
     for (int i = 0; i < TRAVEL_HEADERS; i++) {
         int header = trace_header_of(i);
@@ -114,12 +114,12 @@ Test(trace_context, b3_of_both_lengths_and_its_decisions)
         const char *sampled, *flags;
         enum trace_decision decision;
     } cases[] = {
-        {NULL, NULL, TRACE_DECIDE},        {"1", NULL, TRACE_SAMPLED},
-        {"true", NULL, TRACE_SAMPLED},     {"d", NULL, TRACE_SAMPLED},
-        {"0", NULL, TRACE_NOT_SAMPLED},    {"false", NULL, TRACE_NOT_SAMPLED},
-        {NULL, "1", TRACE_SAMPLED},        {"0", "1", TRACE_SAMPLED},
-        {NULL, "0", TRACE_DECIDE},         {"yes", NULL, TRACE_DECIDE},
-        {"", NULL, TRACE_DECIDE},          {"11", NULL, TRACE_DECIDE},
+        {NULL, NULL, TRACE_DECIDE},     {"1", NULL, TRACE_SAMPLED},
+        {"true", NULL, TRACE_SAMPLED},  {"d", NULL, TRACE_SAMPLED},
+        {"0", NULL, TRACE_NOT_SAMPLED}, {"false", NULL, TRACE_NOT_SAMPLED},
+        {NULL, "1", TRACE_SAMPLED},     {"0", "1", TRACE_SAMPLED},
+        {NULL, "0", TRACE_DECIDE},      {"yes", NULL, TRACE_DECIDE},
+        {"", NULL, TRACE_DECIDE},       {"11", NULL, TRACE_DECIDE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cr_assert_eq(b3(TRACE_TEXT, SPAN_TEXT, cases[i].sampled, cases[i].flags).decision,

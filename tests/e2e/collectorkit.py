@@ -13,7 +13,6 @@ import http.server
 import json
 import re
 import socketserver
-import ssl
 import threading
 import time
 
@@ -158,12 +157,6 @@ class Collector:
                 return spans
             assert time.monotonic() < until, f"{len(spans)} of {count} spans: {[(s.service, s.name) for s in spans]}"
             time.sleep(0.01)
-
-
-def tls_context(certificate, key):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 def check_tree(spans, slack_ns=2_000_000):

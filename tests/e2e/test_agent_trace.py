@@ -18,15 +18,17 @@
 
 import collections
 import math
+import shutil
 import threading
 import time
 
 import pytest
 
 from agentkit import calls, eventually, http_request, request
-from cellkit import Cell
-from collectorkit import Answer, Collector, check_tree, tls_context
+from cellkit import Cell, server_tls
+from collectorkit import Answer, Collector, check_tree
 from test_agent_forward import QUIET, ask_many, caller, leaf
+from test_agent_forward_tls import Authority
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -599,13 +601,12 @@ def test_the_flush_is_bounded(start):
     assert "spans can't be sent" in agent.errors()
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificates")
 def test_tls(start, tmp_path):
     """An https endpoint is verified: by the authority that is given, and refused by the system's."""
-    from test_agent_forward_tls import certificates
-
-    made = certificates(tmp_path)
-    with Collector(tls=tls_context(made.certificate, made.key)) as collector:
-        agent = start(tracing=tracing(collector, ca=str(made.ca)))
+    authority = Authority(tmp_path, "ours")
+    with Collector(tls=server_tls(*authority.issue("good", "IP:127.0.0.1"))) as collector:
+        agent = start(tracing=tracing(collector, ca=str(authority.certificate)))
         assert agent.ask()["status"] == 200
         collector.wait(4)
         other = start(tracing=tracing(collector), limits={"drainTimeout": "100ms"})

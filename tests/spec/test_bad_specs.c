@@ -303,9 +303,8 @@ static const struct bad bad_specs[] = {
     {"  egress:\n"
      "    forward: {hops: 255}\n",
      "app.yaml:7: s0: spec.egress.forward.hops: 255 is above 254; give 1 to 254"},
-    {"  tracing: {}\n",
-     "app.yaml:6: s0: spec.tracing.endpoint: missing; give a value such as "
-     "http://otel-collector:4318"},
+    {"  tracing: {}\n", "app.yaml:6: s0: spec.tracing.endpoint: missing; give a value such as "
+                        "http://otel-collector:4318"},
     {"  tracing: http://otel-collector:4318\n",
      "app.yaml:6: s0: spec.tracing: must be an object (fields with values), not "
      "\"http://otel-collector:4318\""},
