@@ -198,12 +198,12 @@ void trace_asked(struct io *io, uint32_t id, double asked_ns);
 void trace_crossed(struct io *io, uint32_t id);
 
 /* A call was taken from the egress SQ, is on the wire, has its answer, is complete. */
-void trace_call_taken(struct io *io, uint32_t call);
-void trace_call_begun(struct io *io, uint32_t call, uint64_t asked_ns, bool real);
-void trace_call_answered(struct io *io, uint32_t call);
-void trace_call_ended(struct io *io, uint32_t call);
+void trace_call_taken(struct io *io, uint32_t index);
+void trace_call_begun(struct io *io, uint32_t index, uint64_t asked_ns, bool real);
+void trace_call_answered(struct io *io, uint32_t index);
+void trace_call_ended(struct io *io, uint32_t index);
 
 /* The context that a call sends on, until it has ended; NULL: what its message has. */
-const struct trace_context *trace_call_context(const struct io *io, uint32_t call);
+const struct trace_context *trace_call_context(const struct io *io, uint32_t index);
 
 #endif

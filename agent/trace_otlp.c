@@ -94,12 +94,13 @@ static void open_span(struct otlp *o, const struct span *span)
     }
     /* Two threads read their clocks at the beginning of a turn: one can be a little ahead. */
     uint64_t end_ns = span->end_ns > span->begin_ns ? span->end_ns : span->begin_ns;
+    unsigned long long begin_unix_ns = span->begin_ns + o->to_unix_ns;
+    unsigned long long end_unix_ns = end_ns + o->to_unix_ns;
     buffer_printf(o->out,
                   ",\"name\":\"%s%s\",\"kind\":%u,\"startTimeUnixNano\":\"%llu\","
                   "\"endTimeUnixNano\":\"%llu\",\"status\":{%s},\"attributes\":[",
-                  span->name, span->name_more ? span->name_more : "", span->kind,
-                  (unsigned long long)(span->begin_ns + o->to_unix_ns),
-                  (unsigned long long)(end_ns + o->to_unix_ns), span->failed ? "\"code\":2" : "");
+                  span->name, span->name_more ? span->name_more : "", span->kind, begin_unix_ns,
+                  end_unix_ns, span->failed ? "\"code\":2" : "");
 }
 
 static void close_span(struct otlp *o)
