@@ -45,9 +45,13 @@ def test_predict_is_repeatable_and_seeds_matter(dpumesh):
 
 
 def test_past_the_ceiling_the_rest_is_dropped(dpumesh):
-    point = predict(dpumesh, "--profile", "envoy-strict", "--frame", "8192", "--sweep", "rate=150%")[0]
-    assert point["achieved_per_s"] == pytest.approx(point["offered_per_s"] / 1.5, rel=0.1)
-    assert point["drop_fraction"] == pytest.approx(1 / 3, abs=0.05)
+    # A full path moves the 2048 messages that its memory holds at a time: many are needed for a rate.
+    text = dpumesh(
+        "predict", "--json", "--sample", "200000", "--profile", "envoy-strict", "--frame", "8192", "--sweep", "rate=150%"
+    )
+    point = json.loads(text)[0]
+    assert point["achieved_per_s"] == pytest.approx(point["offered_per_s"] / 1.5, rel=0.05)
+    assert point["drop_fraction"] == pytest.approx(1 / 3, abs=0.03)
     assert not point["clean"]
 
 
