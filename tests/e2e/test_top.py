@@ -39,8 +39,9 @@ def real(local, bin_dir):
 
 def rows(text):
     """{service: {column: cell}} of a table."""
-    lines = [line.split() for line in text.splitlines()]
-    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[1:]}
+    # "*" marks a service whose host is too busy, and the line that says so.
+    lines = [line.split() for line in text.splitlines() if not line.startswith("*")]
+    return {line[0].rstrip("*"): dict(zip(lines[0], line, strict=True)) for line in lines[1:]}
 
 
 def load(local, seconds):

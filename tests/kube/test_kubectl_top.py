@@ -130,7 +130,7 @@ def pod(world, namespace, service_name, number, address):
 
 def rows(text):
     """[{column: cell}] of a table."""
-    lines = [line.split() for line in text.splitlines()]
+    lines = [line.split() for line in text.splitlines() if not line.startswith("*")]
     return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
 
 
