@@ -78,8 +78,8 @@ bool crossing_busy(const struct io *io)
 
 /* ---- whether the model's time is kept ---- */
 
-/* A part of the messages that is late too often for any figure to be believed: one in twenty. */
-enum { LATE_PART = 20, LATE_COUNT_MIN = 20 };
+/* So many late ones, and such a part of all, are too many for any figure to be believed. */
+enum { LATE_COUNT_MIN = 3, LATE_PART = 20 };
 
 /* How long that is said: a scrape every few seconds should see it. */
 #define BUSY_NS (5 * NS_PER_S)
@@ -96,7 +96,7 @@ static void count_rounds(const struct crossing *c, uint64_t *ret_rounds, uint64_
 
 static bool too_many(uint64_t late, uint64_t all)
 {
-    return all >= LATE_COUNT_MIN && late * LATE_PART > all;
+    return late >= LATE_COUNT_MIN && late * LATE_PART > all;
 }
 
 static void close_window(struct io *io)

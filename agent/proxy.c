@@ -37,6 +37,7 @@ struct proxy {
     struct burner burner;
     struct random_stream random;
     uint64_t earliest_ns; /* the next round's begin */
+    uint64_t ended_ns;    /* when the last round ended */
     uint64_t clock_ns;    /* the thread's CPU clock when the last round ended */
     double over_ns;       /* CPU that queues and sleeping took beyond what was to be burnt */
 };
@@ -99,6 +100,15 @@ static void settle(struct proxy *proxy, double modelled_ns, double wake_ns)
     proxy->clock_ns = clock_ns + (uint64_t)(wake_ns - paid_ns);
 }
 
+/* How long the first message that waits has been waiting for this thread to wake, ns. */
+static double waking_ns(const struct proxy *proxy, const struct descriptor *first, uint64_t now_ns)
+{
+    uint64_t came_ns = (uint64_t)first->body_length << 32 | first->body_offset;
+    uint64_t from_ns = came_ns > proxy->earliest_ns ? came_ns : proxy->earliest_ns;
+    from_ns = from_ns > proxy->ended_ns ? from_ns : proxy->ended_ns;
+    return now_ns > from_ns ? (double)(now_ns - from_ns) : 0;
+}
+
 /* Serves all that waits now; they are done together, when the last one is. */
 static void serve_round(struct proxy *proxy)
 {
@@ -106,6 +116,10 @@ static void serve_round(struct proxy *proxy)
     uint64_t begin_ns = clock_monotonic_ns(), cpu_ns = clock_thread_cpu_ns();
     double wake_ns = (double)load(&proxy->wake_ns), before_ns = (double)load(&proxy->before_ns);
     double holdoff_ns = (double)load(&proxy->holdoff_ns);
+    /* The messages have waited for a real wake-up already: of the modelled one that much is over.
+     */
+    double waited_ns = waking_ns(proxy, ring_peek(&proxy->in), begin_ns);
+    before_ns = fmax(0, before_ns - waited_ns);
     double modelled_ns = 0;
     struct descriptor *d;
 
@@ -124,7 +138,8 @@ static void serve_round(struct proxy *proxy)
     ring_release(&proxy->in);
     doorbell_ring(&proxy->agent->io_bell);
     settle(proxy, modelled_ns, wake_ns - before_ns);
-    uint64_t took_ns = clock_monotonic_ns() - begin_ns;
+    proxy->ended_ns = clock_monotonic_ns();
+    uint64_t took_ns = proxy->ended_ns - begin_ns;
     if (took_ns > clock_thread_cpu_ns() - cpu_ns + PROXY_LATE_NS)
         __atomic_store_n(&proxy->late, proxy->late + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&proxy->rounds, proxy->rounds + 1, __ATOMIC_RELAXED);
@@ -224,6 +239,9 @@ bool proxy_submit(struct proxy *proxy, uint32_t id, double cost_ns, uint32_t byt
     d->tag = id;
     d->offset = (uint32_t)fmin(cost_ns, UINT32_MAX);
     d->length = bytes;
+    uint64_t now_ns = clock_monotonic_ns();
+    d->body_offset = (uint32_t)now_ns; /* both halves of when it came */
+    d->body_length = (uint32_t)(now_ns >> 32);
     ring_submit(&proxy->in, d);
     __atomic_store_n(&proxy->inside, proxy->inside + 1, __ATOMIC_RELAXED);
     proxy->submitted = true;

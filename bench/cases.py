@@ -634,6 +634,45 @@ def traces(bench):
     return tracing(bench, row)
 
 
+def agree(bench):
+    """the median of an agent with a data path, less that of one without a proxy, against what predict says of the same load"""
+    rows, cores = [], {bench.core, bench.load_core}
+    for profile, mode in (("bluefield3-native", "dpu"), ("bluefield3-preload", "dpu"), ("envoy-permissive", "sidecar")):
+        for rate in (500, 2000):
+            said = {}
+            for each in ("direct", profile):
+                command = [bench.program("bin", "dpumesh"), "predict", "--json", "--profile", each, "--frame", 1024, "--rate", rate]
+                run = subprocess.run([*map(str, command), "--connections", "8"], capture_output=True, text=True, check=True, timeout=60)
+                said[each] = json.loads(run.stdout)["latency_us"]["p50"]
+            arguments = ["-k", "-c", 8, "--rate", rate, "-d", bench.pick("3s", "2s"), "--warmup", "500ms", *REQUEST]
+            ours, control = [], []
+            datapath_of = {"mode": mode, "profile": profile}
+            with bench.agent(calls=False, cores=cores) as direct, bench.agent(calls=False, cores=cores, datapath=datapath_of) as agent:
+                for _ in range(bench.pick(7, 3)):
+                    control.append(bench.load(direct, direct.bridge, *arguments))
+                    ours.append(bench.load(agent, agent.bridge, *arguments))
+            bench.raw[f"agree {profile} {rate}"] = {"ours": ours, "control": control, "predict": said}
+            kept = [(o, c) for o, c in zip(ours, control) if not o["host_busy"]]
+            disturbed = "" if len(kept) * 2 > len(ours) else "the agent says that this machine was too busy for the model's time"
+            pairs = kept or list(zip(ours, control))
+            added = median([o["latency_us"]["p50"] - c["latency_us"]["p50"] for o, c in pairs])
+            expected = said[profile] - said["direct"]
+            total = median([o["latency_us"]["p50"] for o, _ in pairs])
+            rows.append(
+                row(
+                    f"{profile} at {rate}/s: added to p50",
+                    f"{added:,.0f} us",
+                    f"{expected:,.0f} us",
+                    "",
+                    "10 % + 50 us",
+                    abs(added - expected) <= said[profile] / 10 + 50,
+                    f"control: predict, less direct; the agent's own p50 is {total:,.0f} us, predict's {said[profile]:,.0f}",
+                    disturbed,
+                )
+            )
+    return rows
+
+
 CASES = {
     "idle": idle,
     "in-flight": in_flight,
@@ -647,6 +686,7 @@ CASES = {
     "scrape": scrape,
     "work": work,
     "datapath": datapath,
+    "agree": agree,
     "policy": policy,
     "tracing": traces,
 }
