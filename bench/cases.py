@@ -550,6 +550,10 @@ def work(bench):
     return rows
 
 
+# A service that does nothing and calls nobody: what is left is the way.
+SHORT = {"workload": {"path": "/api/v1", "internalService": {"loader": {"sleepStress": {"run": False}, "meanResponseSize": 1}}}}
+
+
 def datapath(bench):
     """what the modelled data path costs the agent: its model by itself, and a whole agent with the profile that costs nothing"""
     rows = []
@@ -565,9 +569,9 @@ def datapath(bench):
             row(f"the model, {profile}, {how}", f"{ns:,.0f} ns a request", "-", "-", "<= 1000 ns", ns <= 1000, "CPU, two crossings")
         )
     # The same load of a whole agent: nothing crosses, and everything crosses at no cost.
-    arguments = ["-k", "-c", 64, "-p", 16, "-d", bench.pick("3s", "1s"), "--warmup", "500ms", *REQUEST]
+    arguments = ["-k", "-c", 64, "-p", 16, "-d", bench.pick("3s", "1s"), "--warmup", "500ms"]
     ours, control = [], []
-    with bench.agent(calls=False) as direct, bench.agent(calls=False, datapath={"mode": "dpu", "profile": "ideal"}) as ideal:
+    with bench.agent(parts=SHORT) as direct, bench.agent(parts=SHORT, datapath={"mode": "dpu", "profile": "ideal"}) as ideal:
         for _ in range(bench.pick(7, 3)):
             ours.append(bench.load(ideal, ideal.bridge, *arguments))
             control.append(bench.load(direct, direct.bridge, *arguments))
@@ -644,10 +648,10 @@ def agree(bench):
                 command = [bench.program("bin", "dpumesh"), "predict", "--json", "--profile", each, "--frame", 1024, "--rate", rate]
                 run = subprocess.run([*map(str, command), "--connections", "8"], capture_output=True, text=True, check=True, timeout=60)
                 said[each] = json.loads(run.stdout)["latency_us"]["p50"]
-            arguments = ["-k", "-c", 8, "--rate", rate, "-d", bench.pick("3s", "2s"), "--warmup", "500ms", *REQUEST]
+            arguments = ["-k", "-c", 8, "--rate", rate, "-d", bench.pick("3s", "2s"), "--warmup", "500ms"]
             ours, control = [], []
             datapath_of = {"mode": mode, "profile": profile}
-            with bench.agent(calls=False, cores=cores) as direct, bench.agent(calls=False, cores=cores, datapath=datapath_of) as agent:
+            with bench.agent(cores=cores, parts=SHORT) as direct, bench.agent(cores=cores, parts=SHORT, datapath=datapath_of) as agent:
                 for _ in range(bench.pick(7, 3)):
                     control.append(bench.load(direct, direct.bridge, *arguments))
                     ours.append(bench.load(agent, agent.bridge, *arguments))
