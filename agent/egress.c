@@ -1,18 +1,11 @@
 /*
  * The outside world: takes calls from the egress submission queue and completes them. A simulated
- * one is kept for its latency in a timing wheel, a real one is egress_real.c's. With
- * egress.workers, only so many are worked on at a time and the others stay in the queue, first come
- * first served; this gives a replica its capacity.
+ * one (egress_simulated.c) is kept for its latency in a timing wheel, a real one is egress_real.c's.
+ * With egress.workers, only so many are worked on at a time and the others stay in the queue, first
+ * come first served; this gives a replica its capacity.
  */
 #include "agent/io_private.h"
 #include "base/clock.h"
-
-void egress_seed(struct io *io)
-{
-    uint64_t seed = io_config(io)->egress.seed;
-    random_seed(&io->egress.random, seed ? seed : clock_monotonic_ns(),
-                UINT64_C(0x656772657373)); /* "egress" */
-}
 
 int egress_init(struct io *io, struct error **err)
 {
@@ -34,6 +27,7 @@ void egress_destroy(struct io *io)
 {
     forward_free(io->egress.forward);
     egress_free_callees(io);
+    egress_free_simulated(io);
     pool_destroy(&io->egress.calls);
 }
 
@@ -132,31 +126,10 @@ static void finish_due(struct io *io)
 /* The outside world begins to work on a call, at begun_ns. */
 static void begin(struct io *io, uint32_t index, uint64_t begun_ns)
 {
-    const struct egress_settings *settings = &io_config(io)->egress;
-    struct egress *e = &io->egress;
-    struct egress_call *call = call_at(e, index);
-    if (!egress_passes(io, call)) {
+    if (!egress_passes(io, call_at(&io->egress, index)))
         egress_answered(io, index, 500, 0);
-        return;
-    }
-    if (egress_begin_real(io, index))
-        return;
-    uint64_t timeout = egress_timeout_ns(io, call->target);
-    uint64_t submitted = egress_submitted_ns(io, call->stamp_us);
-    uint64_t asked = distribution_draw(&settings->latency, &e->random);
-    call->node.deadline_ns = begun_ns + asked;
-    call->status = 200;
-    if (timeout && call->node.deadline_ns > submitted + timeout) {
-        uint64_t ends_ns = submitted + timeout;
-        call->node.deadline_ns = ends_ns > begun_ns ? ends_ns : begun_ns;
-        call->status = 504;
-    }
-    uint64_t due_us = (call->node.deadline_ns - begun_ns) / NS_PER_US;
-    call->due_us = due_us < UINT32_MAX ? (uint32_t)due_us : UINT32_MAX;
-    metric_observe(io->agent->metrics.latency_asked, (double)asked / 1e9);
-    if (io->trace)
-        trace_call_begun(io, index, asked, false);
-    wheel_add(&e->wheel, index);
+    else if (!egress_begin_real(io, index))
+        egress_begin_simulated(io, index, begun_ns);
 }
 
 uint32_t egress_call_bytes(const struct io *io, uint32_t index)

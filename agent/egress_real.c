@@ -43,6 +43,7 @@ void egress_configure(struct io *io)
     if (e->forward)
         forward_configure(e->forward, io_config(io));
     egress_configure_callees(io);
+    egress_configure_simulated(io);
 }
 
 void egress_event(struct io *io, uint64_t data, uint32_t events)

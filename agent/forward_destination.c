@@ -106,7 +106,7 @@ void destination_configure(struct forward *f, struct destination *d)
     const char *name = target_name(d->target);
     const struct egress_destination *special =
         egress_destination(&f->config->egress, name, strlen(name));
-    d->real = (special ? special->mode : f->config->egress.mode) == EGRESS_FORWARD;
+    d->real = egress_forwards(&f->config->egress, special);
     char *text = url_of(f->config, name);
     if (d->text && strcmp(d->text, text) == 0)
         free(text);

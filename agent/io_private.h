@@ -152,7 +152,9 @@ _Static_assert(sizeof(struct egress_call) == 32, "a call is half a cache line");
 struct egress {
     struct pool calls;
     struct wheel wheel;
-    struct random_stream random;
+    uint64_t seed;      /* of simulated calls */
+    uint64_t seeded_ns; /* since when */
+    struct simulated **simulated; /* destinations of simulated calls, by target; NULL: none yet */
     struct forward *forward; /* real calls; NULL until a configuration asks for them */
     struct callee **callees; /* by target, TARGETS_MAX; NULL until a configuration needs them */
     unsigned policies;       /* that a call passes: 1 with breakers, else 0 */
@@ -291,7 +293,6 @@ void exchange_free(struct io *io, uint32_t index);
 
 /* egress.c */
 int egress_init(struct io *io, struct error **err);
-void egress_seed(struct io *io); /* by the configuration in force */
 bool egress_work(struct io *io);
 uint64_t egress_next_ns(struct io *io);
 bool egress_can_take(struct io *io); /* a call waits and could be begun */
@@ -318,6 +319,12 @@ uint64_t egress_timeout_ns(struct io *io, uint16_t target);
 bool egress_passes(struct io *io, struct egress_call *call);
 void egress_tell_breaker(struct io *io, const struct egress_call *call);
 void egress_free_callees(struct io *io);
+
+/* egress_simulated.c: takes the seed, then the rest, of the configuration in force. */
+void egress_seed(struct io *io);
+void egress_configure_simulated(struct io *io);
+void egress_begin_simulated(struct io *io, uint32_t index, uint64_t begun_ns);
+void egress_free_simulated(struct io *io);
 /* Begins a call if it is a real one. */
 bool egress_begin_real(struct io *io, uint32_t index);
 

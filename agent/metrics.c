@@ -127,6 +127,23 @@ static void declare_wire(struct agent *agent)
                 "Times that accepting stopped for want of descriptors or connections.");
 }
 
+static void declare_simulated(struct metrics *r, struct agent_metrics *m)
+{
+    static const char *const kinds[EGRESS_FAULTS] = {"error", "partial", "timeout",
+                                                     "slow",  "loss",    "lost"};
+    struct metric_spec calls = {.name = "dpumesh_egress_simulated_calls_total",
+                                .help = "Simulated calls begun, by callee and what each ends with; "
+                                        "past 256 of these pairs, other.",
+                                .kind = METRIC_COUNTER,
+                                .labels = {"destination", "result"},
+                                .series_max = 256};
+    m->simulated = metrics_family(r, &calls);
+    for (unsigned i = 0; i < EGRESS_FAULTS; i++)
+        m->egress_faults[i] = series(r, "dpumesh_egress_faults_total",
+                                     "Faults that simulated calls met; a call can meet several.",
+                                     METRIC_COUNTER, "kind", kinds[i]);
+}
+
 static void declare_work(struct agent *agent)
 {
     static const double seconds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
@@ -156,6 +173,7 @@ static void declare_work(struct agent *agent)
                               "Calls that failed, timed out or named an unknown service.");
     m->calls_unknown =
         counter(r, "dpumesh_egress_unknown_service_total", "Calls that named an unknown service.");
+    declare_simulated(r, m);
     forward_metrics_declare(r, &m->forward);
     policy_metrics_declare(r, &m->policy);
     trace_metrics_declare(r, &m->trace);

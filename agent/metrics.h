@@ -26,6 +26,17 @@ enum modelled_station { MODELLED_IN, MODELLED_OUT, MODELLED_WAKE, MODELLED_STATI
 enum work_kind { WORK_MEMORY, WORK_DISK, WORK_PLUGIN, WORK_KINDS };
 enum work_result { WORK_DONE, WORK_FAILED, WORK_LATE, WORK_RESULTS };
 
+/* Faults that simulated calls meet (model/outside.h): lost is a loss that no retransmission mended. */
+enum egress_fault {
+    EGRESS_FAULT_ERROR,
+    EGRESS_FAULT_PARTIAL,
+    EGRESS_FAULT_TIMEOUT,
+    EGRESS_FAULT_SLOW,
+    EGRESS_FAULT_LOSS,
+    EGRESS_FAULT_LOST,
+    EGRESS_FAULTS
+};
+
 /* muBench's four measures, each a summary and a histogram (contract section 3). */
 struct mub_series {
     struct metric *size, *internal, *external, *request;
@@ -50,6 +61,8 @@ struct agent_metrics {
     struct metric *ingress_bytes; /* written into registered memory */
     struct metric *calls, *calls_failed, *calls_unknown;
     struct metric *latency_asked, *latency_delivered;
+    struct metric_family *simulated; /* calls by destination and result */
+    struct metric *egress_faults[EGRESS_FAULTS];
     struct forward_metrics forward;
     struct policy_metrics policy;
     struct metric *jobs, *digits;                  /* of pi: computations, and digits in them */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "spec/latency.h"
 #include "spec/settings.h"
 #include "spec/settings_private.h"
 #include "spec/url.h"
@@ -155,6 +156,49 @@ const struct record forward_record = {FIELDS(forward_fields),
 
 const char *const egress_mode_names[] = {"simulate", "forward", NULL};
 
+LATENCY_CHECK_FUNCTIONS(destination, struct egress_destination, latency)
+
+static const struct field destination_latency_fields[] = {
+    LATENCY_ENTRY_FIELDS(struct egress_destination, latency)};
+static const struct record_check destination_latency_checks[] = {LATENCY_CHECKS(destination)};
+static const struct record destination_latency_record = {
+    FIELDS(destination_latency_fields), CHECKS(destination_latency_checks),
+    .size = sizeof(struct egress_destination)};
+
+static bool has_mode(json_t *object)
+{
+    const json_t *mode = json_object_get(object, "mode");
+    return mode && !json_is_null(mode);
+}
+
+/* What is simulated is not called. */
+static void check_simulated(const void *record, json_t *object, const struct place *place,
+                            struct problems *problems)
+{
+    const struct egress_destination *destination = record;
+    struct place mode = PLACE_KEY(place, "mode");
+
+    if (has_mode(object) && destination->mode == EGRESS_FORWARD &&
+        (destination->latency_given || destination->faults_given))
+        place_problem(&mode, problems,
+                      "latency and faults are of simulated calls; give simulate, or no mode");
+}
+
+static void finish_destination(void *record, json_t *object)
+{
+    struct egress_destination *destination = record;
+
+    if (!has_mode(object))
+        destination->mode = destination->latency_given || destination->faults_given
+                                ? EGRESS_SIMULATE
+                                : EGRESS_FORWARD;
+}
+
+static json_t *emit_mode(const void *record)
+{
+    return json_string(egress_mode_names[((const struct egress_destination *)record)->mode]);
+}
+
 static const struct field destination_fields[] = {
     {.name = "name",
      .type = FIELD_STRING,
@@ -168,8 +212,10 @@ static const struct field destination_fields[] = {
     {.name = "mode",
      .type = FIELD_ENUM,
      FIELD_AT(struct egress_destination, mode),
+     .flags = FIELD_OPTIONAL,
      .names = egress_mode_names,
-     .fallback = "forward",
+     .unset = "`simulate` with `latency` or `faults`, else `forward`",
+     .emit = emit_mode,
      .help = "What becomes of calls to it, whatever `egress.mode` says of the others."},
     {.name = "url",
      .type = FIELD_STRING,
@@ -197,9 +243,34 @@ static const struct field destination_fields[] = {
      .record = &breaker_record,
      .unset = "egress.circuitBreaker",
      .help = "When it is left alone."},
+    {.name = "latency",
+     .type = FIELD_RECORD,
+     .flags = FIELD_OPTIONAL,
+     .given = offsetof(struct egress_destination, latency_given),
+     .record = &destination_latency_record,
+     .unset = "egress.latency",
+     .help = "The delay of a simulated call to it."},
+    {.name = "faults",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct egress_destination, faults),
+     .flags = FIELD_OPTIONAL,
+     .given = offsetof(struct egress_destination, faults_given),
+     .record = &faults_record,
+     .unset = "egress.faults",
+     .help = "What goes wrong with simulated calls to it, instead of all that `egress.faults` "
+             "says."},
 };
-const struct record destination_record = {FIELDS(destination_fields),
-                                          .size = sizeof(struct egress_destination)};
+static const struct record_check destination_checks[] = {
+    {.run = check_simulated,
+     .reads = {"mode"},
+     .rule = "!has(self.mode) || self.mode != 'forward' || (!has(self.latency) && "
+             "!has(self.faults))",
+     .at = ".mode",
+     .sentence = "latency and faults are of simulated calls; give simulate, or no mode"},
+};
+const struct record destination_record = {FIELDS(destination_fields), CHECKS(destination_checks),
+                                          .size = sizeof(struct egress_destination),
+                                          .finish = finish_destination};
 
 const struct egress_destination *egress_destination(const struct egress_settings *egress,
                                                     const char *name, size_t length)
@@ -210,6 +281,23 @@ const struct egress_destination *egress_destination(const struct egress_settings
             return &egress->destinations[i];
     }
     return NULL;
+}
+
+const struct distribution *egress_latency(const struct egress_settings *egress,
+                                          const struct egress_destination *special)
+{
+    return special && special->latency_given ? &special->latency : &egress->latency;
+}
+
+const struct outside_faults *egress_faults(const struct egress_settings *egress,
+                                           const struct egress_destination *special)
+{
+    return special && special->faults_given ? &special->faults : &egress->faults;
+}
+
+bool egress_forwards(const struct egress_settings *egress, const struct egress_destination *special)
+{
+    return (special ? special->mode : egress->mode) == EGRESS_FORWARD;
 }
 
 bool egress_has_breakers(const struct egress_settings *egress)

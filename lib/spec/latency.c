@@ -33,21 +33,21 @@ const struct record latency_point_record = {FIELDS(point_fields),
 
 LATENCY_CHECK_FUNCTIONS(part, struct distribution_part, distribution)
 
-static const struct field part_fields[] = {
-    LATENCY_PLAIN_FIELDS(struct distribution_part, distribution, latency_part_names,
-                         LATENCY_PART_POINTS_MAX),
-    LATENCY_BOUND_FIELDS(struct distribution_part, distribution),
-    {.name = "weight",
-     .type = FIELD_NUMBER,
-     FIELD_AT(struct distribution_part, weight),
-     .fallback = "1",
-     .min = 0.001,
-     .max = 1e6,
-     .help = "How often this part is drawn from, relative to the others."},
-};
+#define PART_FIELDS(points)                                                                        \
+    LATENCY_PLAIN_FIELDS(struct distribution_part, distribution, latency_part_names, points),      \
+        LATENCY_BOUND_FIELDS(struct distribution_part, distribution), {                            \
+        .name = "weight", .type = FIELD_NUMBER, FIELD_AT(struct distribution_part, weight),        \
+        .fallback = "1", .min = 0.001, .max = 1e6,                                                 \
+        .help = "How often this part is drawn from, relative to the others."                       \
+    }
+
+static const struct field part_fields[] = {PART_FIELDS(LATENCY_PART_POINTS_MAX)};
+static const struct field entry_part_fields[] = {PART_FIELDS(LATENCY_ENTRY_PART_POINTS_MAX)};
 static const struct record_check part_checks[] = {LATENCY_CHECKS(part)};
 const struct record latency_part_record = {FIELDS(part_fields), CHECKS(part_checks),
                                            .size = sizeof(struct distribution_part)};
+const struct record latency_entry_part_record = {FIELDS(entry_part_fields), CHECKS(part_checks),
+                                                 .size = sizeof(struct distribution_part)};
 
 void latency_check_ends(const struct distribution *latency, const struct place *place,
                         struct problems *problems)

@@ -20,6 +20,13 @@
 /* CEL's cost counts each rule as often as a list may have entries. */
 enum { LATENCY_POINTS_MAX = 1000, LATENCY_PART_POINTS_MAX = 100, LATENCY_PARTS_MAX = 16 };
 
+/* The same where a list of up to 64 has a latency in each entry. */
+enum {
+    LATENCY_ENTRY_POINTS_MAX = 100,
+    LATENCY_ENTRY_PART_POINTS_MAX = 20,
+    LATENCY_ENTRY_PARTS_MAX = 8
+};
+
 /* Longest text of latency_format() with its NUL. */
 #define LATENCY_TEXT_MAX 256
 
@@ -30,7 +37,7 @@ char *latency_format(const struct distribution *latency, char text[LATENCY_TEXT_
 /* Private to the macros: names of the distributions (of a mixture's parts: without mixture), the
  * tables of a quantile's point and of a mixture's part, and the rules. */
 extern const char *const latency_names[], *const latency_part_names[];
-extern const struct record latency_point_record, latency_part_record;
+extern const struct record latency_point_record, latency_part_record, latency_entry_part_record;
 void latency_check_ends(const struct distribution *latency, const struct place *place,
                         struct problems *problems);
 void latency_check_cap(const struct distribution *latency, const struct place *place,
@@ -119,9 +126,10 @@ void latency_check_quantiles(const struct distribution *latency, const struct pl
         .help = "No delay is longer, `shift` included: what is drawn above it becomes it."         \
     }
 
-/* All fields of a latency. */
-#define LATENCY_FIELDS(owner, member)                                                              \
-    LATENCY_PLAIN_FIELDS(owner, member, latency_names, LATENCY_POINTS_MAX),                        \
+/* All fields of a latency; points: how many a quantile table may have, most: how many parts a
+ * mixture, part_record: the table of one. */
+#define LATENCY_SIZED_FIELDS(owner, member, points, most, part_record)                             \
+    LATENCY_PLAIN_FIELDS(owner, member, latency_names, points),                                    \
         {.name = "parts",                                                                          \
          .type = FIELD_RECORDS,                                                                    \
          FIELD_AT(owner, member.parts),                                                            \
@@ -129,12 +137,20 @@ void latency_check_quantiles(const struct distribution *latency, const struct pl
          .only_with = FIELD_BIT(DISTRIBUTION_MIXTURE),                                             \
          .flags = FIELD_REQUIRED,                                                                  \
          .min = 1,                                                                                 \
-         .max = LATENCY_PARTS_MAX,                                                                 \
-         .record = &latency_part_record,                                                           \
+         .max = (most),                                                                            \
+         .record = &(part_record),                                                                 \
          .example = "[{weight: 9, value: 1ms}, {weight: 1, value: 50ms}]",                         \
          .help = "The distributions that are mixed, and how often each is drawn from; none of "    \
                  "them a mixture again."},                                                         \
         LATENCY_BOUND_FIELDS(owner, member)
+
+#define LATENCY_FIELDS(owner, member)                                                              \
+    LATENCY_SIZED_FIELDS(owner, member, LATENCY_POINTS_MAX, LATENCY_PARTS_MAX, latency_part_record)
+
+/* The same for a latency in a list, with smaller tables. */
+#define LATENCY_ENTRY_FIELDS(owner, member)                                                        \
+    LATENCY_SIZED_FIELDS(owner, member, LATENCY_ENTRY_POINTS_MAX, LATENCY_ENTRY_PARTS_MAX,         \
+                         latency_entry_part_record)
 
 /* The functions that LATENCY_CHECKS(prefix) names, for records of this type. */
 #define LATENCY_CHECK_FUNCTION(prefix, owner, member, rule)                                        \

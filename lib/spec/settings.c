@@ -17,8 +17,9 @@ static const struct field latency_fields[] = {
      FIELD_AT(struct egress_settings, seed),
      .fallback = "0",
      .max = 9007199254740991.0,
-     .help = "Start of the random sequence: the same seed draws the same delays. 0 draws a seed "
-             "when the agent starts."},
+     .help = "Start of the random sequences: with the same seed the n-th simulated call to a "
+             "destination has the same delay and meets the same faults. 0 draws a seed when the "
+             "agent starts."},
 };
 
 static const struct record_check latency_checks[] = {LATENCY_CHECKS(egress)};
@@ -56,6 +57,11 @@ static const struct field egress_fields[] = {
      FIELD_AT(struct egress_settings, breaker),
      .record = &breaker_record,
      .help = "When a destination is left alone; each has a breaker of its own."},
+    {.name = "faults",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct egress_settings, faults),
+     .record = &faults_record,
+     .help = "What goes wrong with simulated calls."},
     {.name = "forward",
      .type = FIELD_RECORD,
      FIELD_AT(struct egress_settings, forward),
@@ -78,6 +84,20 @@ static const struct record_check egress_checks[] = {
              "self.destinations.exists_one(e, e.name == d.name))",
      .at = ".destinations",
      .sentence = "a name stands here twice; remove one"},
+    {.run = check_timeouts,
+     .reads = {"timeout", "faults"},
+     .rule = "self.faults.timeouts == 0.0 || !self.timeout.matches(" CEL_DURATION
+             ") || duration(self.timeout) > duration('0s')",
+     .at = ".faults",
+     .sentence = "calls that are never answered need a timeout; give timeout above 0s"},
+    {.run = check_destination_timeouts,
+     .reads = {"timeout", "destinations"},
+     .rule = "!has(self.destinations) || !self.timeout.matches(" CEL_DURATION
+             ") || duration(self.timeout) > duration('0s') || self.destinations.all(d, "
+             "!has(d.faults) || d.faults.timeouts == 0.0 || has(d.timeout))",
+     .at = ".destinations",
+     .sentence = "calls that are never answered need a timeout; give timeout above 0s, here or to "
+                 "the destination"},
 };
 
 const struct record egress_record = {FIELDS(egress_fields), CHECKS(egress_checks),

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "model/distribution.h"
+#include "model/outside.h"
 #include "spec/field.h"
 #include "spec/pattern.h"
 #include "spec/policy.h"
@@ -113,6 +114,8 @@ struct forward_settings {
     } tls;
 };
 
+enum { FAULT_ERRORS_MAX = 8 }; /* faults.errors */
+
 /* egress.destinations[i]: what is special about one callee. */
 struct egress_destination {
     char *name;
@@ -121,12 +124,16 @@ struct egress_destination {
     uint64_t timeout_ns; /* of a call; 0: egress.timeout */
     bool breaker_given;
     struct breaker_settings breaker; /* if given, instead of egress.circuitBreaker */
+    bool latency_given, faults_given;
+    struct distribution latency;  /* if given, instead of egress.latency */
+    struct outside_faults faults; /* if given, instead of egress.faults */
 };
 
 struct egress_settings {
     enum egress_mode mode;
     struct distribution latency;     /* egress.latency */
-    uint64_t seed;                   /* egress.latency.seed; 0 draws one at start */
+    uint64_t seed;                   /* egress.latency.seed, of faults too; 0 draws one at start */
+    struct outside_faults faults;    /* of simulated calls */
     unsigned workers;                /* calls outstanding; 0 no cap */
     uint64_t timeout_ns;             /* a call, queueing included, then 504; 0 none; 30 s */
     struct breaker_settings breaker; /* of each destination without one of its own */
@@ -138,6 +145,19 @@ struct egress_settings {
 /* What egress.destinations says of a name, which need not end in NUL; NULL: nothing. */
 const struct egress_destination *egress_destination(const struct egress_settings *egress,
                                                     const char *name, size_t length);
+
+/* What a simulated call to a destination takes, and meets; special: egress_destination() of it. */
+const struct distribution *egress_latency(const struct egress_settings *egress,
+                                          const struct egress_destination *special);
+const struct outside_faults *egress_faults(const struct egress_settings *egress,
+                                           const struct egress_destination *special);
+
+/* Whether calls to it are made; else they are simulated. */
+bool egress_forwards(const struct egress_settings *egress,
+                     const struct egress_destination *special);
+
+/* Whether there is any fault at all. */
+bool egress_faults_given(const struct outside_faults *faults);
 
 /* Whether calls pass a circuit breaker, of some destination at least. */
 bool egress_has_breakers(const struct egress_settings *egress);
