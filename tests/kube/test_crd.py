@@ -168,6 +168,15 @@ def test_all_of_it(cluster, crd, namespace):
     for latency in (empirical, {"distribution": "mixture", "parts": parts}):
         document = specs.dpu_service("large", egress={"latency": latency})
         cluster.api("POST", OBJECTS.format(namespace), document, dryRun="All", fieldValidation="Strict")
+    faults = {"errors": [{"status": 500 + i, "fraction": 0.1} for i in range(8)], "partial": 0.1, "timeouts": 0.1}
+    entries = [{"distribution": "empirical", "quantiles": quantiles(20), "cap": "10s"}] * 8
+    for latency in (
+        {"distribution": "empirical", "quantiles": quantiles(100)},
+        {"distribution": "mixture", "parts": entries},
+    ):
+        each = [{"name": f"{'s' * 50}-{number}", "latency": latency, "faults": faults} for number in range(64)]
+        document = specs.dpu_service("large", egress={"faults": faults, "destinations": each})
+        cluster.api("POST", OBJECTS.format(namespace), document, dryRun="All", fieldValidation="Strict")
 
 
 def test_columns_and_scale(cluster, crd, namespace):
