@@ -1,8 +1,8 @@
 /*
  * The outside world: takes calls from the egress submission queue and completes them. A simulated
- * one (egress_simulated.c) is kept for its latency in a timing wheel, a real one is egress_real.c's.
- * With egress.workers, only so many are worked on at a time and the others stay in the queue, first
- * come first served; this gives a replica its capacity.
+ * one (egress_simulated.c) is kept for its latency in a timing wheel, a real one is
+ * egress_real.c's. With egress.workers, only so many are worked on at a time and the others stay in
+ * the queue, first come first served; this gives a replica its capacity.
  */
 #include "agent/io_private.h"
 #include "base/clock.h"

@@ -152,10 +152,10 @@ _Static_assert(sizeof(struct egress_call) == 32, "a call is half a cache line");
 struct egress {
     struct pool calls;
     struct wheel wheel;
-    uint64_t seed;      /* of simulated calls */
-    uint64_t seeded_ns; /* since when */
+    uint64_t seed;                /* of simulated calls */
+    uint64_t seeded_ns;           /* since when */
     struct simulated **simulated; /* destinations of simulated calls, by target; NULL: none yet */
-    struct forward *forward; /* real calls; NULL until a configuration asks for them */
+    struct forward *forward;      /* real calls; NULL until a configuration asks for them */
     struct callee **callees; /* by target, TARGETS_MAX; NULL until a configuration needs them */
     unsigned policies;       /* that a call passes: 1 with breakers, else 0 */
     bool own_timeouts;       /* some destination has one */

@@ -26,7 +26,8 @@ enum modelled_station { MODELLED_IN, MODELLED_OUT, MODELLED_WAKE, MODELLED_STATI
 enum work_kind { WORK_MEMORY, WORK_DISK, WORK_PLUGIN, WORK_KINDS };
 enum work_result { WORK_DONE, WORK_FAILED, WORK_LATE, WORK_RESULTS };
 
-/* Faults that simulated calls meet (model/outside.h): lost is a loss that no retransmission mended. */
+/* Faults that simulated calls meet (model/outside.h): lost is a loss that no retransmission mended.
+ */
 enum egress_fault {
     EGRESS_FAULT_ERROR,
     EGRESS_FAULT_PARTIAL,

@@ -322,7 +322,15 @@ static int make_plan(const struct predict_options *options, struct prediction *p
             return -EINVAL;
         }
     }
-    return predict_mesh_make(prediction->application, &choice, &prediction->plan, problems);
+    if (predict_mesh_make(prediction->application, &choice, &prediction->plan, problems) < 0)
+        return -EINVAL;
+    for (size_t i = 0; i < prediction->application->count; i++)
+        if (predict_mesh_leaves_out_faults(prediction->application->services[i], &choice))
+            fprintf(stderr,
+                    "dpumesh: %s: egress.faults are left out: here simulated calls take their "
+                    "latency and are answered\n",
+                    prediction->application->services[i]->name);
+    return 0;
 }
 
 int predict_application(const struct predict_options *options, const struct predict_values *rates,

@@ -101,17 +101,41 @@ static void set_work(const struct dpuservice *service, struct mesh_service *ret,
                   "with cpuStress and sleepStress alone");
 }
 
-/* Whether the service's calls are made, or stand for a delay. */
-static bool forwards(const struct dpuservice *service, const struct predict_choice *choice)
+/* Whether a service's calls to a callee are made, or stand for a delay. */
+static bool forwards(const struct dpuservice *service, const struct egress_destination *special,
+                     const struct predict_choice *choice)
 {
     if (choice->egress == PREDICT_AS_WRITTEN)
-        return service->egress.mode != EGRESS_SIMULATE;
+        return egress_forwards(&service->egress, special);
     return choice->egress == PREDICT_FORWARD;
+}
+
+static const struct egress_destination *special_of(const struct dpuservice *service,
+                                                   const struct external_call *call)
+{
+    return egress_destination(&service->egress, call->service, strlen(call->service));
+}
+
+bool predict_mesh_leaves_out_faults(const struct dpuservice *service,
+                                    const struct predict_choice *choice)
+{
+    const struct workload_settings *workload = &service->workload;
+
+    for (size_t i = 0; i < workload->group_count; i++)
+        for (size_t j = 0; j < workload->groups[i].call_count; j++) {
+            const struct egress_destination *special =
+                special_of(service, &workload->groups[i].calls[j]);
+            if (!forwards(service, special, choice) &&
+                egress_faults_given(egress_faults(&service->egress, special)))
+                return true;
+        }
+    return false;
 }
 
 /* Appends the service's groups and calls to those of the others. */
 static void set_calls(const struct application *application, const struct dpuservice *service,
-                      bool forward, struct predict_mesh *plan, struct mesh_service *ret)
+                      const struct predict_choice *choice, struct predict_mesh *plan,
+                      struct mesh_service *ret)
 {
     const struct workload_settings *workload = &service->workload;
 
@@ -124,8 +148,10 @@ static void set_calls(const struct application *application, const struct dpuser
             (struct mesh_group){group->seq_len, (unsigned)group->call_count, calls};
         plan->call_count += group->call_count;
         for (size_t j = 0; j < group->call_count; j++) {
-            calls[j] =
-                (struct mesh_call){.forward = forward, .probability = group->calls[j].probability};
+            const struct egress_destination *special = special_of(service, &group->calls[j]);
+            calls[j] = (struct mesh_call){.forward = forwards(service, special, choice),
+                                          .probability = group->calls[j].probability,
+                                          .latency = egress_latency(&service->egress, special)};
             find(application, group->calls[j].service, &calls[j].callee);
         }
     }
@@ -166,7 +192,7 @@ static void set_service(const struct application *application, size_t index,
     if (read_profile(service, choice, &plan->profiles[index], problems))
         ret->profile = &plan->profiles[index];
     set_work(service, ret, problems);
-    set_calls(application, service, forwards(service, choice), plan, ret);
+    set_calls(application, service, choice, plan, ret);
 }
 
 /* Says of each service that has no replicas, and of calls that go round. */

@@ -45,6 +45,10 @@ struct predict_mesh {
 int predict_mesh_make(const struct application *application, const struct predict_choice *choice,
                       struct predict_mesh *ret, struct problems *problems);
 
+/* Whether simulated calls of a service meet faults, which are not simulated here. */
+bool predict_mesh_leaves_out_faults(const struct dpuservice *service,
+                                    const struct predict_choice *choice);
+
 /* The mode of a service in it: its profile's kind. */
 const char *predict_mesh_mode(const struct predict_mesh *plan, size_t service);
 

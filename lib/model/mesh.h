@@ -30,9 +30,10 @@
 enum { MESH_CALLS_MAX = 128 }; /* of a group */
 
 struct mesh_call {
-    unsigned callee;    /* index of a service; counts when the call is forwarded */
-    bool forward;       /* else simulated */
-    double probability; /* that it is made at all */
+    unsigned callee;                    /* index of a service; counts when the call is forwarded */
+    bool forward;                       /* else simulated */
+    double probability;                 /* that it is made at all */
+    const struct distribution *latency; /* when simulated; NULL: the calling service's */
 };
 
 /* Groups run in parallel, the calls of one in sequence. */

@@ -243,7 +243,8 @@ static void give_worker(struct mesh_run *run, uint32_t replica_index)
 static void simulate_callee(struct mesh_run *run, uint32_t index)
 {
     struct mesh_outgoing *call = call_at(run, index);
-    const struct distribution *latency = &service_of(run, call->replica)->latency;
+    const struct distribution *latency =
+        call->call->latency ? call->call->latency : &service_of(run, call->replica)->latency;
     double end_ns = run->now_ns + (double)distribution_draw(latency, &run->latencies);
 
     call->failed = end_ns > call->deadline_ns;

@@ -148,12 +148,13 @@ struct outside_call outside_call(const struct distribution *latency,
     call.result = draw_result(faults, result, &call.error);
     call.lost = draw_lost(faults, lost);
     call.loss_ns = outside_retransmission_ns(faults->loss.rto_ns, call.lost);
-    if (call.lost > faults->loss.most) { /* it never came through, whatever would have become of it */
+    if (call.lost >
+        faults->loss.most) { /* it never came through, whatever would have become of it */
         call.result = OUTSIDE_LOST;
         call.delay_ns = 0;
     } else if (slow) {
-        call.delay_ns = capped_ns((double)call.delay_ns * faults->slow.factor +
-                                  (double)faults->slow.extra_ns);
+        call.delay_ns =
+            capped_ns((double)call.delay_ns * faults->slow.factor + (double)faults->slow.extra_ns);
     }
     if (call.loss_ns > 0)
         call.delay_ns = capped_ns((double)call.delay_ns + (double)call.loss_ns);

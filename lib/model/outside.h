@@ -1,8 +1,8 @@
 /*
- * What a simulated callee does with a call: answers, fails, breaks off, stays silent, is slow, loses
- * packets. Pure: call `number` of a stream meets the same things whatever the clock, the order of
- * other callees' calls or any thread does, and whether a callee is in a slow period depends on
- * settings, stream and time alone.
+ * What a simulated callee does with a call: answers, fails, breaks off, stays silent, is slow,
+ * loses packets. Pure: call `number` of a stream meets the same things whatever the clock, the
+ * order of other callees' calls or any thread does, and whether a callee is in a slow period
+ * depends on settings, stream and time alone.
  *
  *     uint64_t stream = outside_stream(seed, "s1", 2);
  *     struct slow_periods slow = {0};
@@ -62,11 +62,11 @@ enum outside_result {
 
 struct outside_call {
     enum outside_result result;
-    size_t error;         /* OUTSIDE_ERROR: which */
-    unsigned lost;        /* transmissions that were lost */
-    uint64_t delay_ns;    /* until the result, at most DISTRIBUTION_DRAW_MAX_NS; retransmission
-                             included; of OUTSIDE_SILENT: no end */
-    uint64_t loss_ns;     /* part of it: what retransmission took */
+    size_t error;      /* OUTSIDE_ERROR: which */
+    unsigned lost;     /* transmissions that were lost */
+    uint64_t delay_ns; /* until the result, at most DISTRIBUTION_DRAW_MAX_NS; retransmission
+                          included; of OUTSIDE_SILENT: no end */
+    uint64_t loss_ns;  /* part of it: what retransmission took */
 };
 
 /* The stream of a callee: seed, and its name of so many bytes. */
@@ -85,9 +85,9 @@ uint64_t outside_retransmission_ns(uint64_t rto_ns, unsigned lost);
 double outside_retransmission_mean_ns(const struct outside_faults *faults);
 
 /*
- * Where the last question about a callee's slow periods was answered; zeroed at first. Good and slow
- * periods have exponential lengths (a Markov chain of two states in continuous time). Time is cut
- * into stretches of 256 mean cycles; each begins in the long-run mix of both states, drawn from
+ * Where the last question about a callee's slow periods was answered; zeroed at first. Good and
+ * slow periods have exponential lengths (a Markov chain of two states in continuous time). Time is
+ * cut into stretches of 256 mean cycles; each begins in the long-run mix of both states, drawn from
  * stream and stretch. So any time can be asked for, and a question costs some thousand draws at
  * most.
  */

@@ -96,7 +96,8 @@ static const struct field loss_fields[] = {
      .fallback = "1s",
      .min = 1.0 * NS_PER_MS,
      .max = (double)OUTSIDE_RTO_MAX_NS,
-     .help = "The first retransmission timeout (RFC 6298); doubled for each further one, up to 60s."},
+     .help =
+         "The first retransmission timeout (RFC 6298); doubled for each further one, up to 60s."},
     {.name = "retransmissions",
      .type = FIELD_UNSIGNED,
      FIELD_AT(struct outside_faults, loss.most),
@@ -127,7 +128,8 @@ static void check_fractions(const void *record, json_t *object, const struct pla
     (void)object;
     if (sum > FRACTIONS_MOST)
         place_problem(place, problems,
-                      "errors, partial and timeouts are %.4g of the calls; at most 1 together", sum);
+                      "errors, partial and timeouts are %.4g of the calls; at most 1 together",
+                      sum);
 }
 
 static const struct field faults_fields[] = {

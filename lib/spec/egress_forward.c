@@ -161,9 +161,9 @@ LATENCY_CHECK_FUNCTIONS(destination, struct egress_destination, latency)
 static const struct field destination_latency_fields[] = {
     LATENCY_ENTRY_FIELDS(struct egress_destination, latency)};
 static const struct record_check destination_latency_checks[] = {LATENCY_CHECKS(destination)};
-static const struct record destination_latency_record = {
-    FIELDS(destination_latency_fields), CHECKS(destination_latency_checks),
-    .size = sizeof(struct egress_destination)};
+static const struct record destination_latency_record = {FIELDS(destination_latency_fields),
+                                                         CHECKS(destination_latency_checks),
+                                                         .size = sizeof(struct egress_destination)};
 
 static bool has_mode(json_t *object)
 {

@@ -35,7 +35,8 @@ LATENCY_CHECK_FUNCTIONS(part, struct distribution_part, distribution)
 
 #define PART_FIELDS(points)                                                                        \
     LATENCY_PLAIN_FIELDS(struct distribution_part, distribution, latency_part_names, points),      \
-        LATENCY_BOUND_FIELDS(struct distribution_part, distribution), {                            \
+        LATENCY_BOUND_FIELDS(struct distribution_part, distribution),                              \
+    {                                                                                              \
         .name = "weight", .type = FIELD_NUMBER, FIELD_AT(struct distribution_part, weight),        \
         .fallback = "1", .min = 0.001, .max = 1e6,                                                 \
         .help = "How often this part is drawn from, relative to the others."                       \

@@ -156,17 +156,40 @@ static bool has_samples(const json_t *latency)
     return false;
 }
 
-static json_t *latency_of(const json_t *root)
+static json_t *egress_of(const json_t *root)
 {
-    const json_t *spec = json_object_get(root, "spec");
-    return json_object_get(json_object_get(spec, "egress"), "latency");
+    return json_object_get(json_object_get(root, "spec"), "egress");
+}
+
+/* Replaces those of a latency and of its parts; how many quantiles each may have. */
+static void expand_all(json_t *latency, const char *file, size_t most, size_t part_most,
+                       const struct place *place, struct problems *problems)
+{
+    json_t *parts = json_object_get(latency, "parts");
+    struct place parts_at = PLACE_KEY(place, "parts");
+
+    expand(latency, file, most, place, problems);
+    for (size_t i = 0; i < json_array_size(parts); i++) {
+        struct place part_at = PLACE_INDEX(&parts_at, i);
+        expand(json_array_get(parts, i), file, part_most, &part_at, problems);
+    }
+}
+
+static bool egress_has_samples(const json_t *egress)
+{
+    const json_t *destinations = json_object_get(egress, "destinations");
+    bool any = has_samples(json_object_get(egress, "latency"));
+
+    for (size_t i = 0; i < json_array_size(destinations); i++)
+        any |= has_samples(json_object_get(json_array_get(destinations, i), "latency"));
+    return any;
 }
 
 int samples_expand(struct document *document, struct problems *problems)
 {
     size_t before = problems->count;
 
-    if (!has_samples(latency_of(document->root)))
+    if (!egress_has_samples(egress_of(document->root)))
         return 0;
     /* Trees may share parts: a copy is ours to change. */
     json_t *copy = json_deep_copy(document->root);
@@ -176,14 +199,16 @@ int samples_expand(struct document *document, struct problems *problems)
     struct source source =
         document_source(document, json_string_value(json_object_get(metadata, "name")));
     struct place root = PLACE_ROOT(&source), spec = PLACE_KEY(&root, "spec");
-    struct place egress = PLACE_KEY(&spec, "egress"), at = PLACE_KEY(&egress, "latency");
-    struct place parts_at = PLACE_KEY(&at, "parts");
-    json_t *latency = latency_of(copy), *parts = json_object_get(latency, "parts");
-    expand(latency, document->file, LATENCY_POINTS_MAX, &at, problems);
-    for (size_t i = 0; i < json_array_size(parts); i++) {
-        struct place part_at = PLACE_INDEX(&parts_at, i);
-        expand(json_array_get(parts, i), document->file, LATENCY_PART_POINTS_MAX, &part_at,
-               problems);
+    struct place egress_at = PLACE_KEY(&spec, "egress"), at = PLACE_KEY(&egress_at, "latency");
+    struct place list_at = PLACE_KEY(&egress_at, "destinations");
+    const json_t *egress = egress_of(copy), *list = json_object_get(egress, "destinations");
+    expand_all(json_object_get(egress, "latency"), document->file, LATENCY_POINTS_MAX,
+               LATENCY_PART_POINTS_MAX, &at, problems);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct place item_at = PLACE_INDEX(&list_at, i);
+        struct place latency_at = PLACE_KEY(&item_at, "latency");
+        expand_all(json_object_get(json_array_get(list, i), "latency"), document->file,
+                   LATENCY_ENTRY_POINTS_MAX, LATENCY_ENTRY_PART_POINTS_MAX, &latency_at, problems);
     }
     return problems->count > before ? -EINVAL : 0;
 }

@@ -17,9 +17,10 @@
 enum { SAMPLES_FILE_BYTES_MAX = 16 << 20 };
 
 /*
- * Replaces each `samples` in the document's egress.latency, and in its parts, by the quantiles of
- * the file, as many as a latency may have, most of them in the tail. A relative path is one from
- * the directory of the document's file. 0, or -EINVAL and sentences.
+ * Replaces each `samples` in the document's egress.latency, in those of its destinations, and in
+ * their parts, by the quantiles of the file, as many as a latency may have, most of them in the
+ * tail. A relative path is one from the directory of the document's file. 0, or -EINVAL and
+ * sentences.
  */
 int samples_expand(struct document *document, struct problems *problems);
 

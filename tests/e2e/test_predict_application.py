@@ -92,6 +92,28 @@ def test_simulated_calls_load_nobody_and_made_ones_do(predict, application):
     assert made["crossings"] == 14
 
 
+def test_destinations_have_their_latency_and_faults_are_left_out(bin_dir, predict, application):
+    """What a destination says of its latency and mode counts; faults do not, and that is said."""
+    egress = {
+        "latency": {"value": "50ms"},
+        "faults": {"errors": [{"status": 500, "fraction": 1}]},
+        "destinations": [{"name": "s1", "latency": {"value": "7ms"}}, {"name": "s3", "mode": "forward"}],
+    }
+    path = application(
+        s0=sleeping(0.01, ["s1", "s2", "s3"], egress=egress), s1=sleeping(0.005), s2=sleeping(0.003), s3=sleeping(0.02)
+    )
+    point = predict(path, "--rate", "50", "--mode", "direct")
+    assert point["latency_us"]["p50"] == pytest.approx(10_000 + 7_000 + 50_000 + 20_000, rel=0.001)
+    assert point["failed_fraction"] == 0
+    assert [services(point)[name]["requests_per_s"] for name in ("s1", "s2")] == [0, 0]
+    assert services(point)["s3"]["requests_per_s"] == pytest.approx(50, rel=0.01)
+    command = [bin_dir / "dpumesh", "predict", "-f", path, "--rate", "50", "--json"]
+    for more, said in ((), True), (("--egress", "forward"), False):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=110, check=True)
+        sentence = "dpumesh: s0: egress.faults are left out: here simulated calls take their latency and are answered\n"
+        assert done.stderr == (sentence if said else "")
+
+
 def test_three_data_paths_of_the_same_application(predict, application):
     """A data path costs time; the sidecar's work is the host's, most of the DPU's is not."""
     path = application(s0=sleeping(0.005, ["s1"], ["s2"]), s1=sleeping(0.002), s2=sleeping(0.002))

@@ -31,8 +31,8 @@ static struct mesh_result simulate(const struct mesh_service *services, size_t c
 }
 
 /* s0 sleeps 10 ms, calls s1 (5 ms) and then s2 (3 ms), beside that s2 twice. */
-static const struct mesh_call one_then_two[] = {{1, true, 1}, {2, true, 1}};
-static const struct mesh_call two_twice[] = {{2, true, 1}, {2, true, 1}};
+static const struct mesh_call one_then_two[] = {{1, true, 1, NULL}, {2, true, 1, NULL}};
+static const struct mesh_call two_twice[] = {{2, true, 1, NULL}, {2, true, 1, NULL}};
 static const struct mesh_group both[] = {{2, 2, one_then_two}, {2, 2, two_twice}};
 
 static void make_tree(struct mesh_service *services, const struct profile *profile)
@@ -98,7 +98,7 @@ Test(mesh, crossings_are_counted)
 /* The README's "a request that makes two calls crosses six times". */
 Test(mesh, simulated_calls_cross_too_and_load_nobody)
 {
-    static const struct mesh_call calls[] = {{1, false, 1}, {1, false, 1}};
+    static const struct mesh_call calls[] = {{1, false, 1, NULL}, {1, false, 1, NULL}};
     static const struct mesh_group group = {2, 2, calls};
     struct mesh_service services[2] = {plain, plain};
 
@@ -111,6 +111,23 @@ Test(mesh, simulated_calls_cross_too_and_load_nobody)
     struct mesh_result result = simulate(services, 2, &load_of_100, NULL);
     cr_expect_float_eq(result.mean_us, 100000, 1e-6);
     cr_expect_eq(of_service[1].requests_per_s, 0);
+}
+
+/* A call with a latency of its own takes that one. */
+Test(mesh, simulated_calls_have_their_own_latency)
+{
+    static const struct distribution own = {.kind = DISTRIBUTION_CONSTANT,
+                                            .value_ns = 7 * NS_PER_MS};
+    static const struct mesh_call calls[] = {{1, false, 1, NULL}, {1, false, 1, &own}};
+    static const struct mesh_group group = {2, 2, calls};
+    struct mesh_service services[2] = {plain, plain};
+
+    services[0].group_count = 1;
+    services[0].groups = &group;
+    services[0].latency =
+        (struct distribution){.kind = DISTRIBUTION_CONSTANT, .value_ns = 50 * NS_PER_MS};
+    struct mesh_result result = simulate(services, 2, &load_of_100, NULL);
+    cr_expect_float_eq(result.mean_us, 57000, 1e-6);
 }
 
 /* Erlang C: the probability that all c servers are busy. */
@@ -127,7 +144,7 @@ static double erlang_c(unsigned c, double a)
  * of which each deviates by 2 % here. */
 Test(mesh, egress_workers_are_m_m_c)
 {
-    static const struct mesh_call call = {0, false, 1};
+    static const struct mesh_call call = {0, false, 1, NULL};
     static const struct mesh_group group = {1, 1, &call};
     static const struct {
         unsigned workers;
@@ -211,7 +228,8 @@ Test(mesh, jobs_share_the_threads)
 /* Samples and dice: how often each callee is asked. Within five standard deviations of 20,000. */
 Test(mesh, samples_and_probabilities)
 {
-    static const struct mesh_call calls[] = {{1, true, 1}, {2, true, 1}, {3, true, 0.25}};
+    static const struct mesh_call calls[] = {
+        {1, true, 1, NULL}, {2, true, 1, NULL}, {3, true, 0.25, NULL}};
     static const struct mesh_group group = {2, 3, calls};
     struct mesh_service services[4] = {plain, plain, plain, plain};
     struct mesh_load load = load_of_100;
@@ -233,7 +251,7 @@ Test(mesh, samples_and_probabilities)
 /* A call that takes too long fails its request at its deadline, whoever answers. */
 Test(mesh, timeouts)
 {
-    static const struct mesh_call simulated = {1, false, 1}, forwarded = {1, true, 1};
+    static const struct mesh_call simulated = {1, false, 1, NULL}, forwarded = {1, true, 1, NULL};
     static const struct mesh_group groups[] = {{1, 1, &simulated}, {1, 1, &forwarded}};
 
     for (size_t i = 0; i < 2; i++) {
@@ -258,7 +276,7 @@ Test(mesh, timeouts)
  * takes longer than the timeout. */
 Test(mesh, waiting_for_a_worker_counts_as_time)
 {
-    static const struct mesh_call call = {0, false, 1};
+    static const struct mesh_call call = {0, false, 1, NULL};
     static const struct mesh_group group = {1, 1, &call};
     struct mesh_service service = plain;
     struct mesh_load load = load_of_100;
@@ -284,7 +302,7 @@ Test(mesh, waiting_for_a_worker_counts_as_time)
  * for all before them. */
 Test(mesh, a_full_egress_queue_refuses)
 {
-    static const struct mesh_call call = {0, false, 1};
+    static const struct mesh_call call = {0, false, 1, NULL};
     static const struct mesh_group group = {1, 1, &call};
     struct mesh_service service = plain;
     struct mesh_load load = load_of_100;
@@ -304,7 +322,7 @@ Test(mesh, a_full_egress_queue_refuses)
 
 Test(mesh, the_same_seed_gives_the_same)
 {
-    static const struct mesh_call calls[] = {{1, false, 0.5}, {1, true, 1}};
+    static const struct mesh_call calls[] = {{1, false, 0.5, NULL}, {1, true, 1, NULL}};
     static const struct mesh_group groups[] = {{1, 2, calls}, {2, 2, calls}};
     struct profile profile = {.kind = PROFILE_SIDECAR};
     struct mesh_service services[2] = {plain, plain};
@@ -342,8 +360,9 @@ Test(mesh, the_same_seed_gives_the_same)
 
 Test(mesh, rings_are_found)
 {
-    static const struct mesh_call to[] = {{0, true, 1}, {1, true, 1}, {2, true, 1}, {3, true, 1}};
-    static const struct mesh_call never = {1, true, 0}, simulated = {1, false, 1};
+    static const struct mesh_call to[] = {
+        {0, true, 1, NULL}, {1, true, 1, NULL}, {2, true, 1, NULL}, {3, true, 1, NULL}};
+    static const struct mesh_call never = {1, true, 0, NULL}, simulated = {1, false, 1, NULL};
     static const struct mesh_group groups[] = {{1, 1, &to[0]}, {1, 1, &to[1]}, {2, 2, &to[2]},
                                                {1, 1, &to[3]}, {1, 1, &never}, {1, 1, &simulated}};
     struct mesh_service services[4] = {plain, plain, plain, plain};
@@ -374,7 +393,7 @@ Test(mesh, rings_are_found)
  * / 2. */
 Test(mesh, rings_may_end)
 {
-    static const struct mesh_call perhaps = {1, true, 0.5}, back = {0, true, 1};
+    static const struct mesh_call perhaps = {1, true, 0.5, NULL}, back = {0, true, 1, NULL};
     static const struct mesh_group groups[] = {{1, 1, &perhaps}, {1, 1, &back}};
     struct mesh_service services[2] = {plain, plain};
     struct mesh mesh = {.count = 2, .services = services};

@@ -1,5 +1,5 @@
-/* What simulated callees do with calls: closed forms, and the same again. Statistical bounds are five
- * standard deviations: a right implementation fails one in about a million. */
+/* What simulated callees do with calls: closed forms, and the same again. Statistical bounds are
+ * five standard deviations: a right implementation fails one in about a million. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -107,7 +107,8 @@ Test(outside, latencies_keep_their_distribution)
     double sum = 0;
     uint64_t below = 0;
     for (uint64_t n = 0; n < CALLS; n++) {
-        uint64_t ns = outside_call(&exponential, NULL, outside_stream(2, "x", 1), n, false).delay_ns;
+        uint64_t ns =
+            outside_call(&exponential, NULL, outside_stream(2, "x", 1), n, false).delay_ns;
         sum += (double)ns;
         below += ns < 10 * NS_PER_MS;
     }
@@ -139,7 +140,8 @@ Test(outside, retransmission_timeouts_double_up_to_a_minute)
     cr_assert_eq(outside_retransmission_ns(NS_PER_S, 6), 63 * NS_PER_S);
     cr_assert_eq(outside_retransmission_ns(NS_PER_S, 7), 123 * NS_PER_S, "60 and not 64");
     cr_assert_eq(outside_retransmission_ns(NS_PER_S, 9), 243 * NS_PER_S);
-    cr_assert_eq(outside_retransmission_ns(NS_PER_MS, 16), 65535 * NS_PER_MS, "2^15 ms and no more");
+    cr_assert_eq(outside_retransmission_ns(NS_PER_MS, 16), 65535 * NS_PER_MS,
+                 "2^15 ms and no more");
     cr_assert_eq(outside_retransmission_ns(NS_PER_MS, 18), 185535 * NS_PER_MS, "then 60 s twice");
 }
 
@@ -180,8 +182,8 @@ Test(outside, losses_are_geometric_and_their_mean_is_the_closed_form)
 
 Test(outside, the_share_of_slow_time_and_the_mean_lengths_are_the_closed_form)
 {
-    /* 400 callees, each looked at every 10 ms for 200 s: 20000 s of good periods of 0.5 s in the mean
-     * and slow ones of 0.2 s. */
+    /* 400 callees, each looked at every 10 ms for 200 s: 20000 s of good periods of 0.5 s in the
+     * mean and slow ones of 0.2 s. */
     struct outside_faults faults = {.slow = {NS_PER_S / 2, NS_PER_S / 5, 2, 0}};
     enum { CALLEES = 400, SECONDS = 200 };
     const uint64_t step = 10 * NS_PER_MS;
@@ -207,8 +209,8 @@ Test(outside, the_share_of_slow_time_and_the_mean_lengths_are_the_closed_form)
     double mean = sum / CALLEES, error = sqrt((squares / CALLEES - mean * mean) / CALLEES);
     cr_assert_lt(fabs(mean - share), 5 * error, "%g, not %g", mean, share);
     expect_share(begun_slow, CALLEES, share, "slow from the start");
-    /* A cycle takes 0.7 s. Those that fit between two looks are not seen: a slow period is missed with
-     * up to 1 - e^(-0.05), a good one that parts two slow ones with up to 1 - e^(-0.02). */
+    /* A cycle takes 0.7 s. Those that fit between two looks are not seen: a slow period is missed
+     * with up to 1 - e^(-0.05), a good one that parts two slow ones with up to 1 - e^(-0.02). */
     double cycles = CALLEES * SECONDS / 0.7;
     cr_assert_lt((double)starts, cycles + 5 * sqrt(cycles));
     cr_assert_gt((double)starts, 0.93 * cycles - 5 * sqrt(cycles));
@@ -248,7 +250,8 @@ Test(outside, calls_in_a_row_are_correlated_by_slow_periods)
         struct slow_periods periods = {0};
         uint64_t stream = outside_stream(i, "pair", 4);
         double first = slow_periods_at(&periods, &faults, stream, 10 * NS_PER_S) - 0.5;
-        double later = slow_periods_at(&periods, &faults, stream, 10 * NS_PER_S + NS_PER_S / 2) - 0.5;
+        double later =
+            slow_periods_at(&periods, &faults, stream, 10 * NS_PER_S + NS_PER_S / 2) - 0.5;
         both += 4 * first * later;
     }
     cr_assert_lt(fabs(both / PAIRS - exp(-1)), 5 / sqrt(PAIRS));

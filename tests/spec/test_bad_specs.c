@@ -250,6 +250,43 @@ static const struct bad bad_specs[] = {
      "app.yaml:7: s0: spec.egress.circuitBreaker.failures: -1 is below 0; give 0 to 1000000\n"
      "app.yaml:7: s0: spec.egress.circuitBreaker.duration: 2h is above 1h; give 1ms to 1h\n"
      "app.yaml:7: s0: spec.egress.circuitBreaker.probes: 0 is below 1; give 1 to 1000"},
+    {"  egress:\n"
+     "    faults: {errors: [{status: 200, fraction: 2}, {fraction: 0.5}]}\n",
+     "app.yaml:7: s0: spec.egress.faults.errors[0].status: 200 is below 400; give 400 to 599\n"
+     "app.yaml:7: s0: spec.egress.faults.errors[0].fraction: 2 is above 1; give 0 to 1\n"
+     "app.yaml:7: s0: spec.egress.faults.errors[1].status: missing; give a value such as 503"},
+    {"  egress:\n"
+     "    faults: {errors: [{status: 500, fraction: 0.6}], partial: 0.25, timeouts: 0.25}\n",
+     "app.yaml:7: s0: spec.egress.faults: errors, partial and timeouts are 1.1 of the calls; at "
+     "most 1 together"},
+    {"  egress:\n"
+     "    timeout: 0s\n"
+     "    faults: {timeouts: 0.1}\n",
+     "app.yaml:8: s0: spec.egress.faults.timeouts: calls that are never answered need a timeout; "
+     "give timeout above 0s"},
+    {"  egress:\n"
+     "    timeout: 0s\n"
+     "    destinations: [{name: s1, timeout: 1s, faults: {timeouts: 1}}, {name: s2, faults: "
+     "{timeouts: 1}}]\n",
+     "app.yaml:8: s0: spec.egress.destinations[1].faults.timeouts: calls that are never answered "
+     "need a timeout; give timeout above 0s, here or to the destination"},
+    {"  egress:\n"
+     "    faults: {slow: {every: 1ms, length: 1s}, loss: {probability: 2, rto: 2m, "
+     "retransmissions: 21}}\n",
+     "app.yaml:7: s0: spec.egress.faults.slow.every: 1ms is below 10ms; give 10ms to 24h\n"
+     "app.yaml:7: s0: spec.egress.faults.slow: slow periods are as good ones; give factor above "
+     "1, or extra above 0s\n"
+     "app.yaml:7: s0: spec.egress.faults.loss.probability: 2 is above 1; give 0 to 1\n"
+     "app.yaml:7: s0: spec.egress.faults.loss.rto: 2m is above 1m; give 1ms to 1m\n"
+     "app.yaml:7: s0: spec.egress.faults.loss.retransmissions: 21 is above 20; give 0 to 20"},
+    {"  egress:\n"
+     "    destinations: [{name: s1, mode: forward, latency: {value: 1ms}}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[0].mode: latency and faults are of simulated "
+     "calls; give simulate, or no mode"},
+    {"  egress:\n"
+     "    destinations: [{name: s1, latency: {distribution: uniform, low: 2ms, high: 1ms}}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[0].latency.low: 2ms is above high, which is 1ms; "
+     "give low <= high"},
     {"  datapath:\n"
      "    policy: {rateLimit: {service: {rate: -1}}}\n",
      "app.yaml:7: s0: spec.datapath.policy.rateLimit.service.rate: -1 is below 0; give 0 to "
