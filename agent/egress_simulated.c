@@ -100,13 +100,21 @@ static void count_faults(const struct io *io, const struct outside_call *met, bo
         metric_add(faults[EGRESS_FAULT_SLOW], 1);
 }
 
+/* The status that the callee answers, 0 when it answers none but 200. */
+static unsigned error_status(const struct simulated *s, const struct outside_call *met)
+{
+    bool error = s->faults && met->result == OUTSIDE_ERROR;
+    return error ? s->faults->errors[met->error].status : 0;
+}
+
 /* What the call ends with, once its time is over. */
 static void settle(const struct simulated *s, const struct outside_call *met,
                    struct egress_call *call)
 {
     call->status = met->result == OUTSIDE_ANSWERED ? 200 : 500;
+    unsigned status = error_status(s, met);
     /* A callee that answers 404 is well. */
-    call->excused = met->result == OUTSIDE_ERROR && s->faults->errors[met->error].status < 500;
+    call->excused = status > 0 && status < 500;
 }
 
 static struct metric *make_series(const struct io *io, uint16_t target, const char *result)
@@ -128,7 +136,7 @@ static void count_result(const struct io *io, struct simulated *s, const struct 
     if (!*series) {
         char status[16];
         if (error)
-            snprintf(status, sizeof status, "%u", s->faults->errors[met->error].status);
+            snprintf(status, sizeof status, "%u", error_status(s, met));
         *series = make_series(io, call->target, error ? status : names[result]);
     }
     metric_add(*series, 1);

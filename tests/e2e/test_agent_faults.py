@@ -209,8 +209,8 @@ def world(start, seed=42, mode="direct", **parts):
         workload={"externalServices": calls(["s1"], ["s2"])},
         datapath={"mode": mode},
         egress={
-            "latency": {**EXPONENTIAL, "seed": seed}, "timeout": "5s", "faults": LOSSY,
-            "destinations": [{"name": "s2", "timeout": "5s", "faults": {"errors": [{"status": 500, "fraction": 0.3}]}}],
+            "latency": {**EXPONENTIAL, "seed": seed}, "timeout": "2s", "faults": LOSSY,
+            "destinations": [{"name": "s2", "timeout": "2s", "faults": {"errors": [{"status": 500, "fraction": 0.3}]}}],
         },
         **parts,
     )  # fmt: skip
@@ -227,7 +227,7 @@ def outcome(agent, clients, each):
 
 def test_the_same_again_whoever_asks(start):
     """600 requests: of one client, of twenty at once, through a modelled data path: what calls meet is the same, and
-    so are their latencies. Silent calls wait for 5 s, once."""
+    so are their latencies. Silent calls wait for 2 s."""
     first = outcome(world(start), 1, 600)
     assert len(first[0]) >= 5 and set(first[1]) == {"200", "500"}
     assert outcome(world(start), 20, 30) == first
@@ -257,12 +257,12 @@ def test_the_same_sequence_one_by_one(start):
 
 def test_destinations_do_not_disturb_each_other(start):
     """s1 alone, and beside calls to others before and between."""
-    alone = caller(start, "s1", **FAST, timeout="5s", faults=LOSSY)
+    alone = caller(start, "s1", **FAST, timeout="2s", faults=LOSSY)
     before = alone.metrics()
     burst(alone, 300)
     expected = results(alone.metrics() - before)
     among = start(
-        workload={"externalServices": calls(["s0a"], ["s1"], ["s2", "s3"])}, egress={**FAST, "timeout": "5s", "faults": LOSSY}
+        workload={"externalServices": calls(["s0a"], ["s1"], ["s2", "s3"])}, egress={**FAST, "timeout": "2s", "faults": LOSSY}
     ).wait_serving()
     before = among.metrics()
     burst(among, 300)
