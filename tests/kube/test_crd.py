@@ -179,6 +179,12 @@ def test_all_of_it(cluster, crd, namespace):
         cluster.api("POST", OBJECTS.format(namespace), document, dryRun="All", fieldValidation="Strict")
 
 
+def test_a_client_can_apply_it(cluster, crd):
+    """Without --server-side, kubectl keeps a copy in an annotation: it fits."""
+    said = cluster.kubectl("apply", "--dry-run=server", "-f", specs.CRD)
+    assert "configured" in said or "unchanged" in said
+
+
 def test_columns_and_scale(cluster, crd, namespace):
     path = f"{OBJECTS.format(namespace)}/s0"
     cluster.api("POST", OBJECTS.format(namespace), specs.dpu_service("s0", service={"type": "LoadBalancer"}))
