@@ -149,6 +149,31 @@ Test(samples, in_a_part_of_a_mixture)
 }
 
 /* One cause, one problem. */
+/* The latency is the document's last line: destinations follow it here. */
+Test(samples, of_a_destination)
+{
+    char document[256];
+    const char *paths[] = {document};
+    cleanup_application struct application application = APPLICATION_INIT;
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_buffer struct buffer samples = BUFFER_INIT(1 << 20);
+
+    for (unsigned i = 1; i <= 5000; i++)
+        buffer_printf(&samples, "%uus\n", i);
+    write_files("{value: 2ms}\n    destinations: [{name: s1}, {name: s2, latency: {distribution: "
+                "empirical, samples: measured.txt}}]",
+                buffer_terminate(&samples), document);
+    int ret = application_load(paths, 1, &application, &problems);
+    remove_files(document);
+    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "");
+    const struct egress_settings *egress = &application.services[0]->egress;
+    cr_assert_eq(egress->latency.value_ns, 2000000);
+    const struct distribution *latency = egress_latency(egress, &egress->destinations[1]);
+    cr_assert_eq(latency->point_count, 100);
+    cr_expect_float_eq(distribution_quantile_ns(latency, 0.5), 2.5e6, 2.5e4);
+    cr_expect_eq(egress->destinations[1].mode, EGRESS_SIMULATE);
+}
+
 Test(samples, bad_files)
 {
     static const char *const cases[][3] = {
