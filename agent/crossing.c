@@ -1,7 +1,6 @@
 #include "agent/crossing.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "agent/io_private.h"
 #include "base/clock.h"
@@ -479,7 +478,10 @@ static void make_model(struct io *io)
 
 static bool same_profile(const struct profile *a, const struct profile *b)
 {
-    return memcmp(a->value, b->value, sizeof a->value) == 0;
+    for (unsigned i = 0; i < PROFILE_PARAMETERS; i++)
+        if (a->value[i] != b->value[i])
+            return false;
+    return true;
 }
 
 static double path_of_direct(void)

@@ -47,6 +47,7 @@ static uint64_t load(const uint64_t *value)
     return __atomic_load_n(value, __ATOMIC_RELAXED);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the builtin writes it */
 static void store(uint64_t *place, double value)
 {
     __atomic_store_n(place, (uint64_t)llround(value), __ATOMIC_RELAXED);

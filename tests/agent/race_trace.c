@@ -63,10 +63,11 @@ static bool read_request(int fd)
 
 static void *collect(void *argument)
 {
+    static const char partial[] = "HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n"
+                                  "{\"partialSuccess\":{\"rejectedSpans\":\"2\"}";
     static const char *const answers[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-        "HTTP/1.1 200 OK\r\nContent-Length: "
-        "38\r\n\r\n{\"partialSuccess\":{\"rejectedSpans\":\"2\"}",
+        partial,
         "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         "what is this\r\n\r\n",
@@ -159,7 +160,7 @@ static struct config_ref *configuration(const struct world *w, unsigned which)
     socklen_t size = sizeof address;
     char text[512];
     struct agent_config *config;
-    struct config_ref *ref;
+    struct config_ref *ref = NULL;
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     getsockname(w->listener, (struct sockaddr *)&address, &size);
     snprintf(text, sizeof text,
