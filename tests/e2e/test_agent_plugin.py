@@ -52,7 +52,12 @@ def test_a_function_answers(start):
     assert now.total("dpumesh_egress_calls_total") == 3
     assert now.total("mub_response_size_count") == 3
     assert now.total("mub_response_size_sum") > len(answer["body"].encode()) + len(over_http.body)
-    assert now.total("dpumesh_host_cpu_seconds_total", stage="workers") > 0
+
+    def workers_worked():
+        agent.ask()
+        return agent.metrics().total("dpumesh_host_cpu_seconds_total", stage="workers") > 0
+
+    eventually(workers_worked)  # three short calls may be less than the clock shows
 
 
 def test_many_at_once(start):
