@@ -165,8 +165,9 @@ def test_helm_install_upgrade_uninstall(cluster, helm, tmp_path):
     copy = ["cp", "-rL", CHART, old]
     subprocess.run(copy, check=True)
     text = (old / "files" / "crd.yaml").read_text()
-    assert text.count("- dpu\n") == 1
-    (old / "files" / "crd.yaml").write_text(text.replace("- dpu\n", "- olddpu\n"))
+    names = "shortNames:\n    - dpu\n"
+    assert text.count(names) == 1
+    (old / "files" / "crd.yaml").write_text(text.replace(names, names.replace("- dpu", "- olddpu")))
 
     notes = release("install", NAME, old, "--create-namespace", values={})
     assert "2 operators of DpuServices start in dpumesh-system, for all namespaces" in notes

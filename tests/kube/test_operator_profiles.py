@@ -35,7 +35,8 @@ def put(system, name, text=None, labels=None, key="profile.json"):
 def datapath(system, name):
     """What the agents of the DpuService are told, or None."""
     child = system.get("ConfigMap", f"{name}-dpu")
-    return child and json.loads(child["data"]["agent.json"])["datapath"]
+    found = child and json.loads(child["data"]["agent.json"])["datapath"]
+    return found and {key: found[key] for key in ("mode", "profile") if key in found}
 
 
 def cost(system, name):
