@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .kind = DISTRIBUTION_EMPIRICAL, .table = table, .point_count = count};
     REQUIRE(distribution_check(&latency, NULL) == 0);
     REQUIRE((double)table[count - 1].ns <= LATENCY_MAX_NS);
-    REQUIRE(distribution_mean_ns(&latency) <= (double)table[count - 1].ns);
+    /* A sum of shares of equal delays is off by rounding. */
+    REQUIRE(distribution_mean_ns(&latency) <= (double)table[count - 1].ns * (1 + 1e-9));
     free(table);
     return 0;
 }
