@@ -15,12 +15,10 @@ void hostwork_message(struct hostwork *work, const struct datapath_settings *set
 {
     if (settings->mode != DATAPATH_DPU)
         return;
-    const double *value = settings->profile.value;
     bool server = direction == POD_IN;
     uint32_t frame = bytes > CROSSING_BYTES_MIN ? bytes : CROSSING_BYTES_MIN;
     if (wake)
-        spend(work, MODELLED_WAKE,
-              value[PROFILE_WAKE_NS] * (server ? value[PROFILE_SERVER_WAKE_RATIO] : 1));
+        spend(work, MODELLED_WAKE, path_wake_ns(&settings->profile, server));
     spend(work, server ? MODELLED_IN : MODELLED_OUT,
           path_host_ns(&settings->profile, frame, server));
 }
@@ -30,7 +28,7 @@ void hostwork_settle(struct hostwork *work, const struct datapath_settings *sett
     uint64_t rounds = __atomic_load_n(&work->agent->out_rounds, __ATOMIC_RELAXED);
     if (rounds != work->rounds_paid && settings->mode == DATAPATH_DPU)
         spend(work, MODELLED_WAKE,
-              settings->profile.value[PROFILE_WAKE_NS] * (double)(rounds - work->rounds_paid));
+              path_wake_ns(&settings->profile, false) * (double)(rounds - work->rounds_paid));
     work->rounds_paid = rounds;
     if (work->burner.burnt_ns != work->told_ns) {
         work->told_ns = work->burner.burnt_ns;

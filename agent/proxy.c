@@ -11,6 +11,7 @@
 #include "agent/burn.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "model/path.h"
 #include "model/random.h"
 
 enum { PROXY_STACK = 128 * 1024 };
@@ -221,13 +222,11 @@ void proxy_set(struct proxy *proxy, const struct profile *profile)
 {
     const double *value = profile->value;
     bool server = proxy->direction == POD_IN;
-    double wake_ns = value[PROFILE_WAKE_NS] * (server ? value[PROFILE_SERVER_WAKE_RATIO] : 1);
-    double holdoff_ns =
-        value[PROFILE_HOLDOFF_NS] * (server ? value[PROFILE_SERVER_HOLDOFF_RATIO] : 1);
+    double wake_ns = path_wake_ns(profile, server);
 
     store(&proxy->wake_ns, wake_ns);
     store(&proxy->before_ns, wake_ns * value[PROFILE_WAKE_BEFORE]);
-    store(&proxy->holdoff_ns, holdoff_ns);
+    store(&proxy->holdoff_ns, path_holdoff_ns(profile, server));
     store(&proxy->eager_bytes, value[PROFILE_EAGER_BYTES]);
 }
 

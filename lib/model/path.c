@@ -71,8 +71,8 @@ static void run_init(struct run *run, const struct profile *profile, const struc
     if (!run->has_arm)
         run->server_ns += run->policy_ns;
     core_init(&run->client, &settings, load->seed * 2 + 1);
-    settings.wake_ns *= value[PROFILE_SERVER_WAKE_RATIO];
-    settings.holdoff_ns *= value[PROFILE_SERVER_HOLDOFF_RATIO];
+    settings.wake_ns = path_wake_ns(profile, true);
+    settings.holdoff_ns = path_holdoff_ns(profile, true);
     core_init(&run->server, &settings, load->seed * 2 + 2);
     station_init(&run->client_arm, (unsigned)fmax(1, value[PROFILE_ARM_WORKERS]));
     station_init(&run->server_arm, (unsigned)fmax(1, value[PROFILE_ARM_WORKERS]));
@@ -309,7 +309,7 @@ static void estimate(const struct profile *profile, const struct path_load *load
 {
     struct profile charged = *profile;
     double *value = charged.value, policy_ns = load->policies * value[PROFILE_POLICY_NS];
-    struct cost host = path_host_cost(profile);
+    struct cost host = path_host_cost(profile, false);
     double each_ns = host.message_ns + host.copy_ns * cost_copies(&host, load->frame_bytes);
 
     if (value[PROFILE_ARM_WORKERS] > 0)

@@ -78,6 +78,12 @@ double path_host_ns(const struct profile *profile, double frame_bytes, bool serv
 /* Part of a host core that the path can have with frames of this size, above 0, at most 1. */
 double path_host_share(const struct profile *profile, double frame_bytes);
 
+/* CPU of a wake-up of the client's core (server: of the server's), ns. */
+double path_wake_ns(const struct profile *profile, bool server);
+
+/* Mean time from one round of that core to the next at the earliest, ns. */
+double path_holdoff_ns(const struct profile *profile, bool server);
+
 /* Time of one Arm worker for one message, in ns. */
 double path_arm_ns(const struct profile *profile, double frame_bytes);
 

@@ -3,11 +3,14 @@
 #include "model/path.h"
 #include "model/path_private.h"
 
-struct cost path_host_cost(const struct profile *profile)
+struct cost path_host_cost(const struct profile *profile, bool server)
 {
-    return (struct cost){.message_ns = profile->value[PROFILE_MESSAGE_NS],
-                         .copy_ns = profile->value[PROFILE_COPY_NS],
-                         .byte_ns = profile->value[PROFILE_BYTE_NS],
+    double ratio = server ? profile->value[PROFILE_SERVER_RATIO] : 1;
+    double byte_ratio = server ? profile->value[PROFILE_SERVER_BYTE_RATIO] : 1;
+
+    return (struct cost){.message_ns = ratio * profile->value[PROFILE_MESSAGE_NS],
+                         .copy_ns = ratio * profile->value[PROFILE_COPY_NS],
+                         .byte_ns = byte_ratio * profile->value[PROFILE_BYTE_NS],
                          .segment_bytes = profile->value[PROFILE_SEGMENT_BYTES],
                          .largest_bytes = profile->value[PROFILE_LARGEST_BYTES]};
 }
@@ -28,13 +31,8 @@ struct cost path_dma_cost(const struct profile *profile)
 
 double path_host_ns(const struct profile *profile, double frame_bytes, bool server)
 {
-    struct cost cost = path_host_cost(profile);
+    struct cost cost = path_host_cost(profile, server);
 
-    if (server) {
-        cost.message_ns *= profile->value[PROFILE_SERVER_RATIO];
-        cost.copy_ns *= profile->value[PROFILE_SERVER_RATIO];
-        cost.byte_ns *= profile->value[PROFILE_SERVER_BYTE_RATIO];
-    }
     return cost_ns(&cost, frame_bytes);
 }
 
@@ -49,6 +47,18 @@ double path_host_share(const struct profile *profile, double frame_bytes)
     if (frame_bytes <= segment)
         return small;
     return small + (large - small) * log(frame_bytes / segment) / log(copy / segment);
+}
+
+double path_wake_ns(const struct profile *profile, bool server)
+{
+    return profile->value[PROFILE_WAKE_NS] *
+           (server ? profile->value[PROFILE_SERVER_WAKE_RATIO] : 1);
+}
+
+double path_holdoff_ns(const struct profile *profile, bool server)
+{
+    return profile->value[PROFILE_HOLDOFF_NS] *
+           (server ? profile->value[PROFILE_SERVER_HOLDOFF_RATIO] : 1);
 }
 
 double path_arm_ns(const struct profile *profile, double frame_bytes)
@@ -132,8 +142,8 @@ void path_estimate(const struct profile *profile, double frame_bytes, double rat
     struct rounds server = client;
     server.gap_ns = client_gap_ns;
     server.load = rate * server_ns;
-    server.wake_ns *= value[PROFILE_SERVER_WAKE_RATIO];
-    server.holdoff_ns *= value[PROFILE_SERVER_HOLDOFF_RATIO];
+    server.wake_ns = path_wake_ns(profile, true);
+    server.holdoff_ns = path_holdoff_ns(profile, true);
     double server_gap_ns = cycle_ns(&server);
 
     *ret_means = (struct path_means){

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "model/path.h"
 #include "model/path_private.h"
 
 static void fifo_push(struct pod_fifo *fifo, const struct pod_message *message)
@@ -44,24 +45,14 @@ static void lane_init(struct pod *pod, enum pod_direction direction, const struc
     const double *value = profile->value;
     struct pod_lane *lane = &pod->lane[direction];
     bool server = direction == POD_IN;
-    double wake_ns = value[PROFILE_WAKE_NS], holdoff_ns = value[PROFILE_HOLDOFF_NS];
-    double ratio = server ? value[PROFILE_SERVER_RATIO] : 1;
-    double byte_ratio = server ? value[PROFILE_SERVER_BYTE_RATIO] : 1;
 
-    if (server) {
-        wake_ns *= value[PROFILE_SERVER_WAKE_RATIO];
-        holdoff_ns *= value[PROFILE_SERVER_HOLDOFF_RATIO];
-    }
-    lane->host_message_ns = ratio * pod->host.message_ns;
-    lane->host_copy_ns = ratio * pod->host.copy_ns;
-    lane->host_byte_ns = byte_ratio * pod->host.byte_ns;
-    lane->wake_ns = wake_ns;
-    struct core_settings settings = {.holdoff_ns = holdoff_ns,
+    lane->host = path_host_cost(profile, server);
+    struct core_settings settings = {.holdoff_ns = path_holdoff_ns(profile, server),
                                      .eager_bytes = value[PROFILE_EAGER_BYTES],
                                      .share = 1,
                                      .batch_max = (unsigned)value[PROFILE_RING_SLOTS]};
     if (!pod->host_elsewhere) {
-        settings.wake_ns = wake_ns;
+        settings.wake_ns = path_wake_ns(profile, server);
         settings.wake_before = value[PROFILE_WAKE_BEFORE];
         settings.share = value[PROFILE_HOST_SHARE];
         settings.stall_ns = value[PROFILE_STALL_NS];
@@ -78,8 +69,7 @@ void pod_init(struct pod *pod, const struct profile *profile, const struct pod_o
     const double *value = profile->value;
 
     *pod =
-        (struct pod){.host = path_host_cost(profile),
-                     .arm = path_arm_cost(profile),
+        (struct pod){.arm = path_arm_cost(profile),
                      .dma = path_dma_cost(profile),
                      .has_arm = value[PROFILE_ARM_WORKERS] > 0,
                      .has_dma = value[PROFILE_DMA_UNITS] > 0,
@@ -108,8 +98,7 @@ double pod_host_ns(const struct pod *pod, enum pod_direction direction, double b
 {
     const struct pod_lane *lane = &pod->lane[direction];
 
-    return lane->host_message_ns + lane->host_copy_ns * cost_copies(&pod->host, bytes) +
-           lane->host_byte_ns * cost_bytes(&pod->host, bytes);
+    return cost_ns(&lane->host, bytes);
 }
 
 /* ---- the stations ---- */

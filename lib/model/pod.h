@@ -58,9 +58,8 @@ struct pod_fifo {
 struct pod_lane {
     struct station arm, dma;
     struct coalescer coalescer;
-    struct core core;                                   /* the host's rounds */
-    double host_message_ns, host_copy_ns, host_byte_ns; /* CPU */
-    double wake_ns;                                     /* CPU of a round */
+    struct core core; /* the host's rounds */
+    struct cost host; /* CPU of a message */
     double held_bytes;
     double order_ns;             /* the last one left the stations */
     struct pod_fifo at_host;     /* wait for a round */
@@ -71,7 +70,7 @@ struct pod_lane {
 };
 
 struct pod {
-    struct cost host, arm, dma;
+    struct cost arm, dma;
     bool has_arm, has_dma, host_elsewhere;
     double coalesce_bytes; /* 0: nothing is held */
     double connections;    /* may be changed at any time */
