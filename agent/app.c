@@ -1,9 +1,9 @@
 #include "agent/app.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include "agent/app_private.h"
+#include "agent/thread.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -184,15 +184,7 @@ static void *run(void *argument)
 
 static int start_thread(struct app *app, struct error **err)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, APP_STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&app->thread, &attributes, run, app);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    int failed = thread_start(&app->thread, APP_STACK, run, app);
     return failed
                ? error_make(err, failed, "can't start the application thread: %s", strerror(failed))
                : 0;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -12,6 +11,7 @@
 
 #include "agent/app.h"
 #include "agent/io_private.h"
+#include "agent/thread.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -319,15 +319,7 @@ static int make_all(struct io *io, const struct listener *listeners, size_t coun
 
 static int start_thread(struct io *io, struct error **err)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, IO_STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&io->thread, &attributes, run, io);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    int failed = thread_start(&io->thread, IO_STACK, run, io);
     return failed ? error_make(err, failed, "can't start the I/O thread: %s", strerror(failed)) : 0;
 }
 

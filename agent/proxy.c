@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "agent/agent.h"
 #include "agent/burn.h"
+#include "agent/thread.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/path.h"
@@ -165,15 +165,7 @@ static void *run(void *argument)
 
 static int start_thread(struct proxy *proxy, struct error **err)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, PROXY_STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&proxy->thread, &attributes, run, proxy);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    int failed = thread_start(&proxy->thread, PROXY_STACK, run, proxy);
     return failed ? error_make(err, failed, "can't start a proxy thread: %s", strerror(failed)) : 0;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "agent/thread.h"
 #include "agent/trace_otlp.h"
 #include "agent/trace_post.h"
 #include "base/clock.h"
@@ -298,7 +299,6 @@ int trace_exporter_start(struct trace *trace, struct agent *agent,
                          struct trace_exporter **ret_exporter, struct error **err)
 {
     struct trace_exporter *e = xcalloc(1, sizeof *e);
-    pthread_attr_t attributes;
     e->trace = trace;
     e->agent = agent;
     e->body = (struct buffer)BUFFER_INIT(BODY_BYTES_MAX);
@@ -307,10 +307,7 @@ int trace_exporter_start(struct trace *trace, struct agent *agent,
     random_seed(&e->random, trace->ids[0] ^ trace->ids[2], UINT64_C(0x7472616365)); /* "trace" */
     int result = trace_stop_init(&e->stop, err);
     if (result == 0) {
-        pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, EXPORT_STACK);
-        int failed = pthread_create(&e->thread, &attributes, run, e);
-        pthread_attr_destroy(&attributes);
+        int failed = thread_start(&e->thread, EXPORT_STACK, run, e);
         if (failed)
             result =
                 error_make(err, failed, "can't start the exporter's thread: %s", strerror(failed));

@@ -1,8 +1,8 @@
 #include "agent/workers.h"
 
 #include <errno.h>
-#include <signal.h>
 
+#include "agent/thread.h"
 #include "base/memory.h"
 
 static void push_finished(struct workers *w, struct worker_job *job)
@@ -66,19 +66,11 @@ void workers_init(struct workers *w, unsigned limit, struct doorbell *bell,
     w->threads = xcalloc(limit, sizeof *w->threads);
 }
 
-/* With the lock held. Signals stay with the main thread. */
+/* With the lock held. */
 static void start_one(struct workers *w)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, WORKER_STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&w->threads[w->started], &attributes, work, w) == 0)
+    if (thread_start(&w->threads[w->started], WORKER_STACK, work, w) == 0)
         w->started++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
 }
 
 int workers_submit(struct workers *w, struct worker_job *job)
