@@ -3,34 +3,7 @@
 
 #include "base/clock.h"
 #include "model/path.h"
-
-static struct profile sample(enum profile_kind kind)
-{
-    struct profile profile = {.kind = kind};
-    double *value = profile.value;
-
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        value[i] = profile_rows[i].fallback;
-    value[PROFILE_MESSAGE_NS] = 100;
-    value[PROFILE_BYTE_NS] = 0.6;
-    value[PROFILE_WAKE_NS] = 5000;
-    value[PROFILE_HOST_SHARE] = 0.98;
-    value[PROFILE_PATH_NS] = 20000;
-    value[PROFILE_SERVER_RATIO] = 0.7;
-    value[PROFILE_BUFFER_BYTES] = 4 << 20;
-    if (kind == PROFILE_DPU) {
-        value[PROFILE_HOLDOFF_NS] = 20000;
-        value[PROFILE_ARM_WORKERS] = 4;
-        value[PROFILE_ARM_MESSAGE_NS] = 500;
-        value[PROFILE_ARM_BYTE_NS] = 2.5;
-        value[PROFILE_DMA_UNITS] = 4;
-        value[PROFILE_DMA_COPY_NS] = 2000;
-        value[PROFILE_LARGEST_BYTES] = 8192;
-        value[PROFILE_COALESCE_BYTES] = 8192;
-        value[PROFILE_KEEP_ALIVE_NS] = 1e6;
-    }
-    return profile;
-}
+#include "sample.h"
 
 static struct path_result run(const struct profile *profile, double frame_bytes, double rate_per_s,
                               uint64_t messages, bool poisson)

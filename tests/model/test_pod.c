@@ -7,31 +7,15 @@
 #include "model/path.h"
 #include "model/pod.h"
 #include "model/random.h"
+#include "sample.h"
 
-static struct profile sample(enum profile_kind kind)
+/* All of a core, and no bound of memory: what is left is exact. */
+static struct profile whole_core(enum profile_kind kind)
 {
-    struct profile profile = {.kind = kind};
-    double *value = profile.value;
+    struct profile profile = sample(kind);
 
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        value[i] = profile_rows[i].fallback;
-    value[PROFILE_MESSAGE_NS] = 100;
-    value[PROFILE_BYTE_NS] = 0.6;
-    value[PROFILE_WAKE_NS] = 5000;
-    value[PROFILE_HOST_SHARE] = 1;
-    value[PROFILE_PATH_NS] = 20000;
-    value[PROFILE_SERVER_RATIO] = 0.7;
-    if (kind == PROFILE_DPU) {
-        value[PROFILE_HOLDOFF_NS] = 20000;
-        value[PROFILE_ARM_WORKERS] = 4;
-        value[PROFILE_ARM_MESSAGE_NS] = 500;
-        value[PROFILE_ARM_BYTE_NS] = 2.5;
-        value[PROFILE_DMA_UNITS] = 4;
-        value[PROFILE_DMA_COPY_NS] = 2000;
-        value[PROFILE_LARGEST_BYTES] = 8192;
-        value[PROFILE_COALESCE_BYTES] = 8192;
-        value[PROFILE_KEEP_ALIVE_NS] = 1e6;
-    }
+    profile.value[PROFILE_HOST_SHARE] = 1;
+    profile.value[PROFILE_BUFFER_BYTES] = 0;
     return profile;
 }
 
@@ -83,7 +67,7 @@ Test(pod, in_and_out_are_a_path)
 
     for (int kind = PROFILE_DPU; kind <= PROFILE_SIDECAR; kind++)
         for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
-            struct profile profile = sample((enum profile_kind)kind);
+            struct profile profile = whole_core((enum profile_kind)kind);
             struct path_load load = {.frame_bytes = 1024,
                                      .rate_per_s = rates[i],
                                      .connections = 8,
@@ -123,7 +107,7 @@ Test(pod, in_and_out_are_a_path)
 /* Alone, a message takes the sum of its stations, to the nanosecond. */
 Test(pod, alone_it_is_the_sum_of_its_stations)
 {
-    struct profile profile = sample(PROFILE_DPU);
+    struct profile profile = whole_core(PROFILE_DPU);
     struct pod pod = make(&profile);
     struct pod_message message;
 
@@ -153,7 +137,7 @@ Test(pod, random_loads_conserve_messages_and_order)
     for (uint64_t seed = 1; seed <= 40; seed++) {
         struct random_stream random;
         random_seed(&random, seed, 0);
-        struct profile profile = sample(seed % 3 ? PROFILE_DPU : PROFILE_SIDECAR);
+        struct profile profile = whole_core(seed % 3 ? PROFILE_DPU : PROFILE_SIDECAR);
         profile.value[PROFILE_EAGER_BYTES] = seed % 2 ? 4096 : 0;
         profile.value[PROFILE_RING_SLOTS] = 1 + random_range(&random, 0, 20);
         struct pod pod = make(&profile);
@@ -202,7 +186,7 @@ Test(pod, random_loads_conserve_messages_and_order)
 Test(pod, policies_cost_arm_or_the_host)
 {
     for (enum profile_kind kind = PROFILE_DPU; kind <= PROFILE_SIDECAR; kind++) {
-        struct profile profile = sample(kind);
+        struct profile profile = whole_core(kind);
         struct pod plain = make(&profile), policed = make(&profile);
         struct pod_message message;
         for (uint32_t i = 0; i < 100; i++) {
@@ -231,7 +215,7 @@ Test(pod, policies_cost_arm_or_the_host)
 
 Test(pod, what_is_refused_keeps_arm_from_others)
 {
-    struct profile profile = sample(PROFILE_DPU);
+    struct profile profile = whole_core(PROFILE_DPU);
     struct pod_message message;
     double took_ns[2];
     for (unsigned busy = 0; busy < 2; busy++) {
@@ -249,7 +233,7 @@ Test(pod, what_is_refused_keeps_arm_from_others)
     }
     /* All four workers are taken for 50 us from the time at which both arrive; DMA goes on. */
     cr_assert_float_eq(took_ns[1] - took_ns[0], 50000 - 2000, 1);
-    struct profile sidecar = sample(PROFILE_SIDECAR);
+    struct profile sidecar = whole_core(PROFILE_SIDECAR);
     struct pod pod = make(&sidecar);
     pod_spend_arm(&pod, POD_IN, 0, 50000);
     cr_assert_eq(pod.lane[POD_IN].arm.account.busy_ns, 0, "it has none");
@@ -258,7 +242,7 @@ Test(pod, what_is_refused_keeps_arm_from_others)
 
 Test(pod, host_elsewhere_keeps_the_hold_off_only)
 {
-    struct profile profile = sample(PROFILE_DPU);
+    struct profile profile = whole_core(PROFILE_DPU);
     struct pod_options options = {
         .seed = 5, .connections = 1, .host_elsewhere = true, .less_path_ns = 15000};
     struct pod pod;

@@ -4,34 +4,8 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "doc/document.h"
-#include "spec/agent_config.h"
+#include "given.h"
 #include "spec/children.h"
-
-static struct dpuservice *read_service(const char *spec)
-{
-    static struct documents documents;
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    struct dpuservice *service = NULL;
-    cleanup_free char *text = xasprintf("apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\n"
-                                        "metadata:\n  name: s0\nspec:\n%s",
-                                        spec);
-    int ret = documents_parse(text, strlen(text), "app.yaml", &documents, &problems);
-    if (ret == 0)
-        ret = dpuservice_parse(&documents.items[0], &service, &problems);
-    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "no sentence");
-    documents_free(&documents);
-    return service;
-}
-
-static struct agent_config *agent_of(const char *text)
-{
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    struct agent_config *config = NULL;
-    int ret = agent_config_parse(text, strlen(text), "agent.json", &config, &problems);
-    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "no sentence");
-    return config;
-}
 
 static const char all[] = "  datapath:\n"
                           "    policy:\n"
