@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 
+from datapath import agree, datapath
 from harness import (
     DISTURBED,
     Process,
@@ -23,7 +24,10 @@ from harness import (
     median,
     metric,
     metrics,
+    row,
+    run_pinned,
 )
+from nginx import nginx, nginx_proxy
 from tracing import tracing
 
 # A page of a real agent.
@@ -31,12 +35,6 @@ PAGE = pathlib.Path(__file__).resolve().parents[1] / "tests" / "figures" / "page
 
 # The original client's request.
 REQUEST = ["--method", "POST", "--body", '{"s0": [{"s1": {}}]}']
-
-
-def row(what, ours, control, ratio, goal, met, note="", disturbed=""):
-    if disturbed:
-        met, note = "disturbed", f"{disturbed}; {note}"
-    return {"what": what, "ours": ours, "control": control, "ratio": ratio, "goal": goal, "met": met, "note": note}
 
 
 def idle(bench):
@@ -174,46 +172,6 @@ def wakes(bench):
     return rows
 
 
-NGINX = """
-daemon off;
-worker_processes 1;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx.log warn;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  keepalive_requests 1000000000;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy;
-  fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  scgi_temp_path {directory}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{ return 200 "abc"; }}
-  }}
-}}
-"""
-
-
-def nginx(bench):
-    port = free_port()
-    path = f"{bench.directory}/nginx.conf"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(NGINX.format(directory=bench.directory, port=port))
-    try:
-        process = Process(["/usr/sbin/nginx", "-c", path, "-p", bench.directory], bench.core, bench.directory)
-    except FileNotFoundError as error:
-        raise Unmeasured("nginx is not installed; ./dev setup bench installs it") from error
-    process.http = f"http://127.0.0.1:{port}"
-    try:
-        process.wait_until(lambda: fetch(process.http) == "abc", "answering")
-    except Unmeasured:
-        process.__exit__()
-        raise
-    return process
-
-
 def wrk(bench, server, url):
     """A rate, and what it cost. server: the process that is asked, or a list of all that take part."""
     servers = server if isinstance(server, list) else [server]
@@ -271,48 +229,6 @@ def http(bench):
             disturbed,
         )
     ]
-
-
-PROXY = """
-daemon off;
-worker_processes 1;
-pid {directory}/proxy.pid;
-error_log {directory}/proxy.log warn;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  keepalive_requests 1000000000;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy;
-  fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  scgi_temp_path {directory}/scgi;
-  upstream back {{ server {back}; keepalive 512; keepalive_requests 1000000000; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://back;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-    }}
-  }}
-}}
-"""
-
-
-def nginx_proxy(bench, back):
-    """nginx as a reverse proxy in front of a server; both on the server's core."""
-    port, path = free_port(), f"{bench.directory}/proxy.conf"
-    text = PROXY.format(directory=bench.directory, port=port, back=back.http.removeprefix("http://"))
-    pathlib.Path(path).write_text(text)
-    process = Process(["/usr/sbin/nginx", "-c", path, "-p", bench.directory], bench.core, bench.directory)
-    process.http = f"http://127.0.0.1:{port}"
-    try:
-        process.wait_until(lambda: fetch(process.http) == "abc", "answering")
-    except Unmeasured:
-        process.__exit__()
-        raise
-    return process
 
 
 def forwarding(bench, back):
@@ -508,16 +424,6 @@ def scrape(bench):
     return [row("an agent's page: CPU", ours_us, control_us, f"{ratio:.2f}", "<= 2.00", ratio <= 2, note, disturbed)]
 
 
-def work_once(bench, command, *arguments):
-    run = subprocess.run(
-        ["taskset", "-c", str(bench.core), *map(str, command), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    if run.returncode:
-        raise Unmeasured(f"{command[-1]}: {run.stderr.strip()}")
-    return json.loads(run.stdout)
-
-
 def work(bench):
     """the internal work of muBench's vocabulary against the same in Python, by bench/work and bench/work.py"""
     ours_command = [bench.program("bench", "work")]
@@ -535,8 +441,8 @@ def work(bench):
     for what, arguments, ours_runs, control_runs in shapes:
         ours, control = [], []
         for _ in range(bench.pick(7, 3)):
-            ours.append(work_once(bench, ours_command, *arguments, ours_runs))
-            control.append(work_once(bench, control_command, *arguments, control_runs))
+            ours.append(run_pinned(bench, ours_command, *arguments, ours_runs))
+            control.append(run_pinned(bench, control_command, *arguments, control_runs))
         if len({run["check"] for run in ours + control}) != 1:
             raise Unmeasured(f"{what}: ours and the control did not compute the same")
         bench.raw[f"work {what}"] = {"ours": ours, "control": control}
@@ -547,50 +453,6 @@ def work(bench):
         if arguments[0] != "disk":
             note += ", the same result"
         rows.append(row(f"{what}: how much faster", *texts, f"{ratio:.1f}", "> 1.0", ratio > 1, note))
-    return rows
-
-
-# A service that does nothing and calls nobody: what is left is the way.
-SHORT = {"workload": {"path": "/api/v1", "internalService": {"loader": {"sleepStress": {"run": False}, "meanResponseSize": 1}}}}
-
-
-def datapath(bench):
-    """what the modelled data path costs the agent: its model by itself, and a whole agent with the profile that costs nothing"""
-    rows = []
-    for profile, rate in (("bluefield3-native", 0), ("bluefield3-native", 5000), ("ideal", 0)):
-        runs = [
-            work_once(bench, [bench.program("bench", "datapath")], profile, 1024, rate, bench.pick(1000000, 100000))
-            for _ in range(bench.pick(7, 3))
-        ]
-        bench.raw[f"datapath {profile} {rate}"] = runs
-        ns = median([run["ns"] for run in runs])
-        how = f"{rate:,} a second" if rate else "batches of 64"
-        rows.append(
-            row(f"the model, {profile}, {how}", f"{ns:,.0f} ns a request", "-", "-", "<= 1000 ns", ns <= 1000, "CPU, two crossings")
-        )
-    # The same load of a whole agent: nothing crosses, and everything crosses at no cost.
-    arguments = ["-k", "-c", 64, "-p", 16, "-d", bench.pick("3s", "1s"), "--warmup", "500ms"]
-    ours, control = [], []
-    with bench.agent(parts=SHORT) as direct, bench.agent(parts=SHORT, datapath={"mode": "dpu", "profile": "ideal"}) as ideal:
-        for _ in range(bench.pick(7, 3)):
-            ours.append(bench.load(ideal, ideal.bridge, *arguments))
-            control.append(bench.load(direct, direct.bridge, *arguments))
-    bench.raw["datapath agent"] = {"ours": ours, "control": control}
-    pairs, disturbed = calm_pairs(ours, control)
-    added = median([o["server_us_per_request"] - c["server_us_per_request"] for o, c in pairs])
-    rates = [median([report["rate_per_s"] for report in reports]) for reports in zip(*pairs)]
-    rows.append(
-        row(
-            "an agent whose messages cross for nothing: CPU added",
-            f"{added * 1000:,.0f} ns a request",
-            "mode direct",
-            f"{rates[0] / rates[1]:.2f}",
-            "<= 1000 ns",
-            added <= 1 and not sum(report["failures"] for report in ours),
-            f"{rates[0]:,.0f} and {rates[1]:,.0f} requests a second on one core",
-            disturbed,
-        )
-    )
     return rows
 
 
@@ -633,50 +495,6 @@ def policy(bench):
     return rows
 
 
-def traces(bench):
-    """what traces cost: agents that record against one that does not, CPU a request of the threads that serve"""
-    return tracing(bench, row)
-
-
-def agree(bench):
-    """the median of an agent with a data path, less that of one without a proxy, against what predict says of the same load"""
-    rows, cores = [], {bench.core, bench.load_core}
-    for profile, mode in (("bluefield3-native", "dpu"), ("bluefield3-preload", "dpu"), ("envoy-permissive", "sidecar")):
-        for rate in (500, 2000):
-            said = {}
-            for each in ("direct", profile):
-                command = [bench.program("bin", "dpumesh"), "predict", "--json", "--profile", each, "--frame", 1024, "--rate", rate]
-                run = subprocess.run([*map(str, command), "--connections", "8"], capture_output=True, text=True, check=True, timeout=60)
-                said[each] = json.loads(run.stdout)["latency_us"]["p50"]
-            arguments = ["-k", "-c", 8, "--rate", rate, "-d", bench.pick("3s", "2s"), "--warmup", "500ms"]
-            ours, control = [], []
-            datapath_of = {"mode": mode, "profile": profile}
-            with bench.agent(cores=cores, parts=SHORT) as direct, bench.agent(cores=cores, parts=SHORT, datapath=datapath_of) as agent:
-                for _ in range(bench.pick(7, 3)):
-                    control.append(bench.load(direct, direct.bridge, *arguments))
-                    ours.append(bench.load(agent, agent.bridge, *arguments))
-            bench.raw[f"agree {profile} {rate}"] = {"ours": ours, "control": control, "predict": said}
-            kept = [(o, c) for o, c in zip(ours, control) if not o["host_busy"]]
-            disturbed = "" if len(kept) * 2 > len(ours) else "the agent says that this machine was too busy for the model's time"
-            pairs = kept or list(zip(ours, control))
-            added = median([o["latency_us"]["p50"] - c["latency_us"]["p50"] for o, c in pairs])
-            expected = said[profile] - said["direct"]
-            total = median([o["latency_us"]["p50"] for o, _ in pairs])
-            rows.append(
-                row(
-                    f"{profile} at {rate}/s: added to p50",
-                    f"{added:,.0f} us",
-                    f"{expected:,.0f} us",
-                    "",
-                    "10 % + 50 us",
-                    abs(added - expected) <= said[profile] / 10 + 50,
-                    f"control: predict, less direct; the agent's own p50 is {total:,.0f} us, predict's {said[profile]:,.0f}",
-                    disturbed,
-                )
-            )
-    return rows
-
-
 CASES = {
     "idle": idle,
     "in-flight": in_flight,
@@ -692,5 +510,5 @@ CASES = {
     "datapath": datapath,
     "agree": agree,
     "policy": policy,
-    "tracing": traces,
+    "tracing": tracing,
 }

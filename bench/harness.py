@@ -311,3 +311,21 @@ def interrupt(child):
 
 
 median = statistics.median
+
+
+def row(what, ours, control, ratio, goal, met, note="", disturbed=""):
+    """A line of the table. goal: in words; met: whether it is, None without one; disturbed: why that can't be said."""
+    if disturbed:
+        met, note = "disturbed", f"{disturbed}; {note}"
+    return {"what": what, "ours": ours, "control": control, "ratio": ratio, "goal": goal, "met": met, "note": note}
+
+
+def run_pinned(bench, command, *arguments):
+    """Runs a program on the server's core; the JSON that it prints."""
+    run = subprocess.run(
+        ["taskset", "-c", str(bench.core), *map(str, command), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    if run.returncode:
+        raise Unmeasured(f"{command[-1]}: {run.stderr.strip()}")
+    return json.loads(run.stdout)

@@ -7,41 +7,8 @@ import pathlib
 import re
 import time
 
-from harness import Process, Unmeasured, calm_pairs, fetch, free_port, median
-
-# Takes any POST and forgets it. On the load's core: a collector is elsewhere.
-SINK = """
-worker_processes 1;
-daemon off;
-master_process off;
-pid {directory}/sink.pid;
-error_log {directory}/sink.log warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/sink-body;
-    client_max_body_size 8m;
-    server {{ listen 127.0.0.1:{port}; keepalive_requests 1000000; location / {{ return 200 "{{}}"; }} }}
-}}
-"""
-
-
-def sink(bench):
-    port = free_port()
-    path = f"{bench.directory}/sink.conf"
-    pathlib.Path(path).write_text(SINK.format(directory=bench.directory, port=port), encoding="utf-8")
-    try:
-        process = Process(["/usr/sbin/nginx", "-c", path, "-p", bench.directory], bench.load_core, bench.directory)
-    except FileNotFoundError as error:
-        raise Unmeasured("nginx is not installed; ./dev setup bench installs it") from error
-    process.url = f"http://127.0.0.1:{port}"
-    try:
-        process.wait_until(lambda: fetch(process.url) == "{}", "answering")
-    except Unmeasured:
-        process.__exit__()
-        raise
-    return process
-
+from harness import Unmeasured, calm_pairs, fetch, median, row
+from nginx import sink
 
 def counted(agent, pattern):
     """Sum of the series of a page that match."""
@@ -83,14 +50,14 @@ VARIANTS = {
 }
 
 
-def tracing(bench, row):
+def tracing(bench):
     """what traces cost: agents that record against one that does not, CPU a request of the threads that serve"""
     rows = []
     arguments = ["-k", "-c", 64, "-p", 16, "-d", bench.pick("3s", "1s"), "--warmup", "500ms", "--method", "POST", "--body", '{"s0": [{"s1": {}}]}']
     with sink(bench) as collector, contextlib.ExitStack() as agents:
         control = agents.enter_context(bench.agent(egress="0s"))
         for name, (settings, goal) in VARIANTS.items():
-            whole = {"tracing": {"endpoint": collector.url, **settings}}
+            whole = {"tracing": {"endpoint": collector.http, **settings}}
             with bench.agent(egress="0s", parts=whole) as agent:
                 if "off" in name:
                     turned_off(agent)
