@@ -16,7 +16,8 @@
 
 enum { PROXY_STACK = 128 * 1024 };
 
-/* A round that took so much longer than its CPU did not get the processor in time. */
+/* A round that began so much later than the profile's wake-up asks for, or took so much longer than
+ * its CPU, did not get the processor in time. */
 #define PROXY_LATE_NS (NS_PER_MS)
 
 /* Most that is made good later, in ns of CPU. */
@@ -121,6 +122,7 @@ static void serve_round(struct proxy *proxy)
     /* The messages have waited for a real wake-up already: of the modelled one that much is over.
      */
     double waited_ns = waking_ns(proxy, ring_peek(&proxy->in), begin_ns);
+    bool late = waited_ns > before_ns + PROXY_LATE_NS;
     before_ns = fmax(0, before_ns - waited_ns);
     double modelled_ns = 0;
     struct descriptor *d;
@@ -142,7 +144,8 @@ static void serve_round(struct proxy *proxy)
     settle(proxy, modelled_ns, wake_ns - before_ns);
     proxy->ended_ns = clock_monotonic_ns();
     uint64_t took_ns = proxy->ended_ns - begin_ns;
-    if (took_ns > clock_thread_cpu_ns() - cpu_ns + PROXY_LATE_NS)
+    late |= took_ns > clock_thread_cpu_ns() - cpu_ns + PROXY_LATE_NS;
+    if (late)
         __atomic_store_n(&proxy->late, proxy->late + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&proxy->rounds, proxy->rounds + 1, __ATOMIC_RELAXED);
 }
