@@ -76,13 +76,19 @@ static void read_service(struct scaled *scaled, const struct kube_object *kept)
     scaled->valid = autoscale_policy_make(service, &scaled->policy, NULL) == 0;
 }
 
+static int compare_uids(const void *a, const void *b)
+{
+    uint64_t x = ((const struct scaled_pod *)a)->uid, y = ((const struct scaled_pod *)b)->uid;
+    return (x > y) - (x < y);
+}
+
 /* What is kept of the pod; NULL: nothing. */
 static const struct scaled_pod *kept_pod(const struct scaled *scaled, uint64_t uid)
 {
-    for (size_t i = 0; i < scaled->pod_count; i++)
-        if (scaled->pods[i].uid == uid)
-            return &scaled->pods[i];
-    return NULL;
+    struct scaled_pod key = {.uid = uid};
+    return scaled->pod_count
+               ? bsearch(&key, scaled->pods, scaled->pod_count, sizeof key, compare_uids)
+               : NULL;
 }
 
 static int see_pod(void *context, const struct kube_object *object)
@@ -202,6 +208,7 @@ static struct scale_pod *read_pods(const struct look *look, const struct seen_se
                                pods[i].figures);
         autoscale_page_keep(&result->figures, result->taken_ns, &kept[i].page);
     }
+    qsort(kept, service->count, sizeof *kept, compare_uids); /* kept_pod() searches them */
     free(scaled->pods);
     scaled->pods = kept;
     scaled->pod_count = service->count;
