@@ -53,18 +53,27 @@ static void raise_to(uint64_t *shown, uint64_t ns)
         *shown = ns;
 }
 
+/* What came to a clock since the last reading, which is noted. */
+static uint64_t since(uint64_t *before, uint64_t ns)
+{
+    uint64_t more = ns > *before ? ns - *before : 0;
+    *before += more;
+    return more;
+}
+
 /* What the I/O thread used goes to what it plays. */
 static void show_io(struct cpu_account *account, uint64_t ns)
 {
     account->shown_ns[account->io_on_host ? CPU_IO_HOST : CPU_IO] += ns;
 }
 
-/* Of the application's time, what the data path cost since the last reading; at most `most`. */
-static uint64_t take_burnt(struct cpu_account *account, uint64_t most)
+/* Of a thread's time, what it burnt for the data path since the last reading; at most `most`. */
+static uint64_t take_burnt(struct cpu_account *account, enum cpu_lender by, uint64_t most)
 {
-    uint64_t burnt = __atomic_load_n(&account->burnt_ns, __ATOMIC_RELAXED) - account->moved_ns;
+    uint64_t burnt =
+        __atomic_load_n(&account->burnt_ns[by], __ATOMIC_RELAXED) - account->moved_ns[by];
     burnt = burnt < most ? burnt : most;
-    account->moved_ns += burnt;
+    account->moved_ns[by] += burnt;
     account->shown_ns[CPU_DATAPATH] += burnt;
     return burnt;
 }
@@ -75,16 +84,19 @@ static void divide(struct cpu_account *account, uint64_t host_ns, uint64_t now_n
 {
     uint64_t guest_ns = __atomic_load_n(&account->lent_ns, __ATOMIC_RELAXED);
     uint64_t awake_ns = now_ns - __atomic_load_n(&account->blocked_ns, __ATOMIC_RELAXED);
-    uint64_t used = host_ns - account->host_ns, burnt = take_burnt(account, used);
+    uint64_t used = host_ns - account->host_ns;
+    uint64_t burnt = take_burnt(account, CPU_LENDER_APPLICATION, used);
+    uint64_t proxied = take_burnt(account, CPU_LENDER_IO, used - burnt);
     uint64_t guest = guest_ns - account->guest_ns;
     /* From another thread the I/O thread's present sleep reads as awake, and the next one less. */
     uint64_t awake = awake_ns > account->awake_ns ? awake_ns - account->awake_ns : 0;
     guest = guest > burnt ? guest - burnt : 0;
-    awake = awake > burnt ? awake - burnt : 0;
+    awake = awake > burnt + proxied ? awake - burnt - proxied : 0;
+    used -= burnt + proxied;
     double share = guest < awake ? (double)guest / (double)awake : guest > 0;
-    uint64_t part = (uint64_t)((double)(used - burnt) * share);
+    uint64_t part = (uint64_t)((double)used * share);
     account->shown_ns[CPU_APPLICATION] += part;
-    show_io(account, used - burnt - part);
+    show_io(account, used - part);
     account->host_ns = host_ns;
     account->guest_ns = guest_ns;
     account->awake_ns = awake_ns;
@@ -108,17 +120,13 @@ static void read_clocks(struct cpu_account *account, uint64_t now_ns)
     if (account->has_guest) {
         divide(account, used[CPU_IO], now_ns);
     } else {
-        if (used[CPU_IO] > account->io_ns)
-            show_io(account, used[CPU_IO] - account->io_ns);
-        raise_to(&account->io_ns, used[CPU_IO]);
-        uint64_t shown = account->application_ns, now = used[CPU_APPLICATION];
-        if (now > shown)
-            account->shown_ns[CPU_APPLICATION] += now - shown - take_burnt(account, now - shown);
-        raise_to(&account->application_ns, now);
+        uint64_t io_ns = since(&account->io_ns, used[CPU_IO]);
+        show_io(account, io_ns - take_burnt(account, CPU_LENDER_IO, io_ns));
+        uint64_t application_ns = since(&account->application_ns, used[CPU_APPLICATION]);
+        account->shown_ns[CPU_APPLICATION] +=
+            application_ns - take_burnt(account, CPU_LENDER_APPLICATION, application_ns);
     }
-    if (used[CPU_DATAPATH] > account->proxies_ns)
-        account->shown_ns[CPU_DATAPATH] += used[CPU_DATAPATH] - account->proxies_ns;
-    raise_to(&account->proxies_ns, used[CPU_DATAPATH]);
+    account->shown_ns[CPU_DATAPATH] += since(&account->proxies_ns, used[CPU_DATAPATH]);
     if (process_ns > known)
         raise_to(&account->shown_ns[CPU_OTHER], process_ns - known);
     account->read_ns = now_ns;

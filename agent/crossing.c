@@ -215,16 +215,36 @@ static double spend_policy_ns(const struct io *io, uint32_t id)
     return ns;
 }
 
+/* CPU of a proxy that a message costs, policies without. */
+static double proxy_ns(const struct io *io, uint32_t id)
+{
+    const struct profile *profile = &io->crossing.profile;
+    double cost_ns = path_host_ns(profile, bytes_of(io, id), direction_of(id) == POD_IN);
+    if (id >> CROSSING_INDEX_BITS == CROSSING_REFUSED)
+        cost_ns += path_host_ns(profile, CROSSING_BYTES_MIN, false);
+    return cost_ns;
+}
+
 static bool give_to_proxy(struct io *io, uint32_t id)
+{
+    double cost_ns = proxy_ns(io, id) + policy_ns(io, id);
+    if (!proxy_submit(io->crossing.proxies[direction_of(id)], id, cost_ns, bytes_of(io, id)))
+        return false;
+    spend_policy_ns(io, id);
+    if (io->trace)
+        trace_asked(io, id, cost_ns);
+    return true;
+}
+
+/* Does a proxy's work here, if it rests and this message came alone. */
+static bool serve_alone(struct io *io, uint32_t id)
 {
     struct crossing *c = &io->crossing;
     enum pod_direction direction = direction_of(id);
-    uint32_t bytes = bytes_of(io, id);
-    double cost_ns = path_host_ns(&c->profile, bytes, direction == POD_IN) + policy_ns(io, id);
-    if (id >> CROSSING_INDEX_BITS == CROSSING_REFUSED)
-        cost_ns += path_host_ns(&c->profile, CROSSING_BYTES_MIN, false);
-    if (!proxy_submit(c->proxies[direction], id, cost_ns, bytes))
+    double cost_ns = proxy_ns(io, id) + policy_ns(io, id);
+    if (!c->alone[direction] || !proxy_serve_alone(c->proxies[direction], cost_ns))
         return false;
+    c->alone[direction] = false;
     spend_policy_ns(io, id);
     if (io->trace)
         trace_asked(io, id, cost_ns);
@@ -234,10 +254,11 @@ static bool give_to_proxy(struct io *io, uint32_t id)
 static void to_proxy(struct io *io, uint32_t id)
 {
     struct crossing *c = &io->crossing;
-    struct tag_fifo *queued = &c->queued[direction_of(id)];
-    if (!c->proxies[direction_of(id)])
+    enum pod_direction direction = direction_of(id);
+    struct tag_fifo *queued = &c->queued[direction];
+    if (!c->proxies[direction])
         release(io, id, false);
-    else if (queued->count > 0 || !give_to_proxy(io, id))
+    else if (queued->count > 0 || c->alone[direction] || !give_to_proxy(io, id))
         tag_fifo_push(queued, id);
 }
 
@@ -326,6 +347,16 @@ static bool advance_old(struct io *io)
     return any;
 }
 
+/* A proxy is done with a message: outgoing ones of a sidecar have the path still before them. */
+static void through_proxy(struct io *io, uint32_t id)
+{
+    const struct crossing *c = &io->crossing;
+    if (c->mode == DATAPATH_SIDECAR && c->delays && direction_of(id) == POD_OUT)
+        to_model(io, id);
+    else
+        release(io, id, false);
+}
+
 static bool take_from_proxy(struct io *io, enum pod_direction direction)
 {
     struct crossing *c = &io->crossing;
@@ -333,15 +364,16 @@ static bool take_from_proxy(struct io *io, enum pod_direction direction)
     bool any = false;
     if (!c->proxies[direction])
         return false;
-    for (uint32_t id; proxy_served(c->proxies[direction], &id); any = true) {
-        if (c->mode == DATAPATH_SIDECAR && c->delays && direction == POD_OUT)
-            to_model(io, id);
-        else
-            release(io, id, false);
-    }
-    while (queued->count > 0 && give_to_proxy(io, tag_fifo_head(queued))) {
+    for (uint32_t id; proxy_served(c->proxies[direction], &id); any = true)
+        through_proxy(io, id);
+    for (; queued->count > 0; any = true) {
+        uint32_t id = tag_fifo_head(queued);
+        bool served = serve_alone(io, id);
+        if (!served && !give_to_proxy(io, id))
+            break;
         tag_fifo_pop(queued);
-        any = true;
+        if (served)
+            through_proxy(io, id);
     }
     return any;
 }
@@ -415,6 +447,26 @@ void crossing_woke(struct io *io, uint64_t late_ns)
 {
     double *wake_ns = &io->crossing.wake_ns, late = fmin((double)late_ns, WAKE_MAX_NS);
     *wake_ns += (late - *wake_ns) / (late < *wake_ns ? 4 : 64);
+}
+
+void crossing_woke_alone(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    for (unsigned i = 0; i < POD_DIRECTIONS; i++)
+        c->alone[i] = c->mode == DATAPATH_SIDECAR && c->proxies[i];
+}
+
+void crossing_end_turn(struct io *io)
+{
+    struct crossing *c = &io->crossing;
+    double alone_ns = 0;
+    for (unsigned i = 0; i < POD_DIRECTIONS; i++) {
+        c->alone[i] = false;
+        if (c->proxies[i])
+            alone_ns += proxy_alone_ns(c->proxies[i]);
+    }
+    if (alone_ns > 0)
+        cpu_burnt(&io->agent->cpu, CPU_LENDER_IO, (uint64_t)alone_ns);
 }
 
 bool crossing_has_work(struct io *io)

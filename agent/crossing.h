@@ -73,8 +73,10 @@ struct crossing {
     struct crossing_model model, old[CROSSING_OLD_MAX];
     unsigned old_count;
     struct proxy *proxies[POD_DIRECTIONS];
-    struct tag_fifo queued[POD_DIRECTIONS]; /* wait for room in the proxy's ring */
-    struct tag_fifo admitted; /* requests that wait for room in the ingress SQ; CROSSING_FIRST */
+    struct tag_fifo queued[POD_DIRECTIONS]; /* wait for room in the proxy's ring, or to be alone */
+    bool alone[POD_DIRECTIONS]; /* the thread woke for one thing: what it brings may be served at
+                                   once, proxy_serve_alone() */
+    struct tag_fifo admitted;   /* requests that wait for room in the ingress SQ; CROSSING_FIRST */
     struct crossing_totals ended;
     double dma_copies[POD_DIRECTIONS];
     double wake_ns; /* what it takes to wake by a timer, at the least */
@@ -122,6 +124,12 @@ uint64_t crossing_wake_ns(struct io *io);
 
 /* The thread woke so much later than crossing_wake_ns() asked for. */
 void crossing_woke(struct io *io, uint64_t late_ns);
+
+/* The thread slept, and woke for one event. */
+void crossing_woke_alone(struct io *io);
+
+/* What crosses from now on in this turn is given to the proxies. */
+void crossing_end_turn(struct io *io);
 
 /* Whether there is something to do at once. */
 bool crossing_has_work(struct io *io);

@@ -135,6 +135,8 @@ static int wait_for_events(struct io *io, struct epoll_event *events, bool worke
             cpu_blocked(&io->agent->cpu, woke - now);
         if (count == 0 && wait > 0 && until == crossing)
             crossing_woke(io, woke - until);
+        if (count == 1)
+            crossing_woke_alone(io);
         return count;
     }
     doorbell_disarm(bell);
@@ -192,6 +194,7 @@ static bool turn(struct io *io)
     released |= exchange_complete_all(io);
     released |= egress_work(io);
     crossed |= crossing_work(io);
+    crossing_end_turn(io);
     ring_application(io, released || __atomic_load_n(&io->agent->egress_capped, __ATOMIC_RELAXED));
     connection_flush_all(io);
     connection_feed_starved(io);

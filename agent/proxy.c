@@ -32,6 +32,12 @@ struct proxy {
     uint32_t inside; /* I/O thread writes, any reads: atomic */
     bool submitted;  /* since the bell was rung */
     uint32_t stop;   /* atomic */
+    /* Set by the thread when it has nothing to do, cleared before it has again. While it is set and
+     * nothing is inside, what is the thread's own below is the I/O thread's. Atomic. */
+    uint32_t rests;
+    uint64_t owed_ns;    /* left of a wake-up when the I/O thread served alone; atomic */
+    uint64_t owed_at_ns; /* since when, monotonic */
+    struct burner hand;  /* of the I/O thread */
     /* What the I/O thread sets: whole ns and bytes, atomic. */
     uint64_t wake_ns, before_ns, holdoff_ns, eager_bytes;
     uint64_t rounds, late; /* the thread writes: atomic */
@@ -71,22 +77,6 @@ static bool eager(struct proxy *proxy)
     return bytes >= enough;
 }
 
-/* Sleeps until a message waits and a round may begin. False when the proxy ends. */
-static bool wait_for_round(struct proxy *proxy)
-{
-    while (!stopped(proxy)) {
-        bool waits = ring_peek(&proxy->in) != NULL;
-        if (waits && (clock_monotonic_ns() >= proxy->earliest_ns || eager(proxy)))
-            return true;
-        doorbell_arm(&proxy->bell);
-        if (stopped(proxy) || (!waits && ring_peek(&proxy->in)))
-            doorbell_disarm(&proxy->bell);
-        else
-            doorbell_wait(&proxy->bell, waits ? proxy->earliest_ns : UINT64_MAX);
-    }
-    return false;
-}
-
 /*
  * Burns a part of the wake-up, less what this thread really did since the last settlement beyond
  * what it was to burn: to wake and to move descriptors is part of what a wake-up costs, so that its
@@ -103,6 +93,54 @@ static void settle(struct proxy *proxy, double modelled_ns, double wake_ns)
     proxy->clock_ns = clock_ns + (uint64_t)(wake_ns - paid_ns);
 }
 
+static void count_round(struct proxy *proxy, bool late)
+{
+    if (late)
+        __atomic_store_n(&proxy->late, proxy->late + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&proxy->rounds, proxy->rounds + 1, __ATOMIC_RELAXED);
+}
+
+/* Burns what is left of the wake-up of a round that the I/O thread served. */
+static void pay(struct proxy *proxy)
+{
+    bool late = clock_monotonic_ns() > proxy->owed_at_ns + PROXY_LATE_NS;
+    settle(proxy, 0, (double)load(&proxy->owed_ns));
+    proxy->ended_ns = clock_monotonic_ns();
+    count_round(proxy, late);
+    __atomic_store_n(&proxy->owed_ns, 0, __ATOMIC_RELEASE);
+}
+
+static uint64_t owed(const struct proxy *proxy)
+{
+    return __atomic_load_n(&proxy->owed_ns, __ATOMIC_ACQUIRE);
+}
+
+static void rest(struct proxy *proxy, bool rests)
+{
+    __atomic_store_n(&proxy->rests, rests, __ATOMIC_RELEASE);
+}
+
+/* Sleeps until a message waits and a round may begin. False when the proxy ends. */
+static bool wait_for_round(struct proxy *proxy)
+{
+    while (!stopped(proxy)) {
+        bool waits = ring_peek(&proxy->in) != NULL;
+        if (owed(proxy)) {
+            pay(proxy);
+            continue;
+        }
+        rest(proxy, !waits);
+        if (waits && (clock_monotonic_ns() >= proxy->earliest_ns || eager(proxy)))
+            return true;
+        doorbell_arm(&proxy->bell);
+        if (stopped(proxy) || owed(proxy) || (!waits && ring_peek(&proxy->in)))
+            doorbell_disarm(&proxy->bell);
+        else
+            doorbell_wait(&proxy->bell, waits ? proxy->earliest_ns : UINT64_MAX);
+    }
+    return false;
+}
+
 /* How long the first message that waits has been waiting for this thread to wake, ns. */
 static double waking_ns(const struct proxy *proxy, const struct descriptor *first, uint64_t now_ns)
 {
@@ -112,13 +150,21 @@ static double waking_ns(const struct proxy *proxy, const struct descriptor *firs
     return now_ns > from_ns ? (double)(now_ns - from_ns) : 0;
 }
 
+/* The next round begins at the earliest so long after this one's begin. */
+static void hold_off(struct proxy *proxy, uint64_t begin_ns)
+{
+    double holdoff_ns = (double)load(&proxy->holdoff_ns);
+    proxy->earliest_ns = begin_ns;
+    if (holdoff_ns > 0)
+        proxy->earliest_ns += (uint64_t)random_exponential(&proxy->random, holdoff_ns);
+}
+
 /* Serves all that waits now; they are done together, when the last one is. */
 static void serve_round(struct proxy *proxy)
 {
     const struct agent_metrics *m = &proxy->agent->metrics;
     uint64_t begin_ns = clock_monotonic_ns(), cpu_ns = clock_thread_cpu_ns();
     double wake_ns = (double)load(&proxy->wake_ns), before_ns = (double)load(&proxy->before_ns);
-    double holdoff_ns = (double)load(&proxy->holdoff_ns);
     /* The messages have waited for a real wake-up already: of the modelled one that much is over.
      */
     double waited_ns = waking_ns(proxy, ring_peek(&proxy->in), begin_ns);
@@ -127,9 +173,7 @@ static void serve_round(struct proxy *proxy)
     double modelled_ns = 0;
     struct descriptor *d;
 
-    proxy->earliest_ns = begin_ns;
-    if (holdoff_ns > 0)
-        proxy->earliest_ns += (uint64_t)random_exponential(&proxy->random, holdoff_ns);
+    hold_off(proxy, begin_ns);
     settle(proxy, 0, before_ns);
     for (uint32_t n = ring_depth(&proxy->in); n > 0 && (d = ring_pop(&proxy->in)); n--) {
         struct descriptor *done = ring_slot(&proxy->out); /* as many as in: there is one */
@@ -145,9 +189,7 @@ static void serve_round(struct proxy *proxy)
     proxy->ended_ns = clock_monotonic_ns();
     uint64_t took_ns = proxy->ended_ns - begin_ns;
     late |= took_ns > clock_thread_cpu_ns() - cpu_ns + PROXY_LATE_NS;
-    if (late)
-        __atomic_store_n(&proxy->late, proxy->late + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&proxy->rounds, proxy->rounds + 1, __ATOMIC_RELAXED);
+    count_round(proxy, late);
 }
 
 static void *run(void *argument)
@@ -241,6 +283,31 @@ bool proxy_submit(struct proxy *proxy, uint32_t id, double cost_ns, uint32_t byt
     __atomic_store_n(&proxy->inside, proxy->inside + 1, __ATOMIC_RELAXED);
     proxy->submitted = true;
     return true;
+}
+
+bool proxy_serve_alone(struct proxy *proxy, double cost_ns)
+{
+    const struct agent_metrics *m = &proxy->agent->metrics;
+    uint64_t begin_ns = clock_monotonic_ns();
+    if (proxy->inside > 0 || !__atomic_load_n(&proxy->rests, __ATOMIC_ACQUIRE) || owed(proxy) ||
+        begin_ns < proxy->earliest_ns)
+        return false;
+    double wake_ns = (double)load(&proxy->wake_ns), before_ns = (double)load(&proxy->before_ns);
+    burn(&proxy->hand, before_ns + cost_ns);
+    metric_add(m->modelled[proxy->direction], cost_ns / 1e9);
+    metric_add(m->modelled[MODELLED_WAKE], before_ns / 1e9);
+    hold_off(proxy, begin_ns);
+    /* Also when nothing is left: the round counts, and whether its thread wakes in time. */
+    proxy->owed_at_ns = clock_monotonic_ns();
+    uint64_t left_ns = (uint64_t)llround(fmax(1, wake_ns - before_ns));
+    __atomic_store_n(&proxy->owed_ns, left_ns, __ATOMIC_RELEASE);
+    proxy->submitted = true;
+    return true;
+}
+
+double proxy_alone_ns(const struct proxy *proxy)
+{
+    return proxy->hand.burnt_ns;
 }
 
 void proxy_ring(struct proxy *proxy)

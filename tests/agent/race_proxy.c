@@ -47,12 +47,19 @@ static struct profile profile_of(unsigned round)
 static void feed(struct agent *agent)
 {
     struct proxy *proxy;
-    uint32_t sent = 0, back = 0, id, refused = 0;
+    uint32_t sent = 0, back = 0, id, refused = 0, alone = 0;
     check(proxy_start(agent, POD_IN, CAPACITY, &proxy, NULL) == 0, "no proxy");
     while (back < MESSAGES) {
         if (sent % 1000 == 0) {
             struct profile profile = profile_of(sent / 1000);
             proxy_set(proxy, &profile);
+        }
+        /* Alone, when it rests: served here, in its turn. */
+        if (sent == back && proxy_serve_alone(proxy, 50)) {
+            check(!proxy_serve_alone(proxy, 50), "it rests, and owes");
+            sent++;
+            back++;
+            alone++;
         }
         for (unsigned burst = 0; burst < 100 && sent < MESSAGES; burst++) {
             if (!proxy_submit(proxy, sent, 50, 100)) {
@@ -69,6 +76,8 @@ static void feed(struct agent *agent)
         check(proxy_depth(proxy) == sent - back, "the depth is another");
     }
     check(refused > 0, "the ring never was full");
+    check(alone > 0 && alone < MESSAGES, "never, or always alone");
+    check(proxy_alone_ns(proxy) >= 50.0 * alone, "what was burnt here");
     check(proxy_rounds(proxy) > 0 && proxy_rounds(proxy) <= MESSAGES, "rounds");
     proxy_stop(proxy);
 }

@@ -148,7 +148,7 @@ Test(cpu, burning_is_the_data_paths, .timeout = 60)
     cpu_enter(&account, &self, CPU_APPLICATION);
     double before = cpu_seconds(&account, CPU_APPLICATION);
     burn(30 * NS_PER_MS);
-    cpu_burnt(&account, 20 * NS_PER_MS);
+    cpu_burnt(&account, CPU_LENDER_APPLICATION, 20 * NS_PER_MS);
     double spent = reread(&account, CPU_APPLICATION) - before;
     cr_assert(spent >= 0.010 && spent < 0.025, "%f", spent);
     cr_assert_float_eq(cpu_seconds(&account, CPU_DATAPATH), 0.020, 1e-9);
@@ -165,6 +165,12 @@ Test(cpu, burning_is_the_data_paths, .timeout = 60)
     burn(20 * NS_PER_MS);
     cr_assert_geq(reread(&account, CPU_IO), dpu + 0.020);
     cr_assert_eq(cpu_seconds(&account, CPU_IO_HOST), host);
+    /* The same for what the I/O thread burnt. */
+    dpu = cpu_seconds(&account, CPU_IO);
+    burn(20 * NS_PER_MS);
+    cpu_burnt(&account, CPU_LENDER_IO, 20 * NS_PER_MS);
+    cr_assert_lt(reread(&account, CPU_IO) - dpu, 0.005);
+    cr_assert_float_eq(cpu_seconds(&account, CPU_DATAPATH), 0.040, 1e-9);
     cpu_leave(&account, &self);
     cpu_account_destroy(&account);
 }
