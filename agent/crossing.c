@@ -80,6 +80,10 @@ bool crossing_busy(const struct io *io)
 /* So many late ones, and such a part of all, are too many for any figure to be believed. */
 enum { LATE_COUNT_MIN = 3, LATE_PART = 20 };
 
+/* A second in which fewer cross says little: the next ones are looked at with it, so many at most.
+ * On a host that is busy enough few cross, and all are late. */
+enum { WINDOW_MESSAGES = 20, WINDOW_SECONDS = 10 };
+
 /* How long that is said: a scrape every few seconds should see it. */
 #define BUSY_NS (5 * NS_PER_S)
 
@@ -98,14 +102,23 @@ static bool too_many(uint64_t late, uint64_t all)
     return late >= LATE_COUNT_MIN && late * LATE_PART > all;
 }
 
-static void close_window(struct io *io)
+/* A second of the window is over: says what it says, and begins another when it is enough. */
+static void look_at_window(struct io *io)
 {
     struct crossing *c = &io->crossing;
     uint64_t rounds, late;
     count_rounds(c, &rounds, &late);
     bool busy = too_many(c->window_late, c->window_crossed) ||
                 too_many(late - c->window_late_rounds, rounds - c->window_rounds);
-    metric_add(io->agent->metrics.late, (double)(late - c->window_late_rounds));
+    metric_add(io->agent->metrics.late, (double)(late - c->told_late_rounds));
+    c->told_late_rounds = late;
+    c->window_ends_ns = io->now_ns + NS_PER_S;
+    if (!busy && ++c->window_seconds < WINDOW_SECONDS &&
+        c->window_crossed + rounds - c->window_rounds < WINDOW_MESSAGES) {
+        if (crossing_busy(io)) /* nothing has told otherwise yet */
+            c->busy_until_ns += NS_PER_S;
+        return;
+    }
     if (busy && (!c->logged_ns || io->now_ns - c->logged_ns > 60 * NS_PER_S)) {
         log_warn("the host is too busy to keep the model's time; figures of now are not the "
                  "model's",
@@ -114,11 +127,12 @@ static void close_window(struct io *io)
         c->logged_ns = io->now_ns;
     }
     if (busy)
-        c->busy_until_ns = io->now_ns + BUSY_NS;
+        c->busy_ns = io->now_ns;
+    c->busy_until_ns = c->busy_ns ? c->busy_ns + BUSY_NS : 0;
     c->window_crossed = c->window_late = 0;
     c->window_rounds = rounds;
     c->window_late_rounds = late;
-    c->window_ends_ns = io->now_ns + NS_PER_S;
+    c->window_seconds = 0;
 }
 
 /* A message has crossed: what the model asked for and what the clock says. */
@@ -419,7 +433,7 @@ bool crossing_work(struct io *io)
             proxy_ring(c->proxies[i]);
     tell_rounds(io);
     if (io->now_ns >= c->window_ends_ns)
-        close_window(io);
+        look_at_window(io);
     return any;
 }
 

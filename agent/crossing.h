@@ -80,11 +80,13 @@ struct crossing {
     struct crossing_totals ended;
     double dma_copies[POD_DIRECTIONS];
     double wake_ns; /* what it takes to wake by a timer, at the least */
-    /* Whether the model's time is kept: counted a second at a time. */
+    /* Whether the model's time is kept: looked at once a second. */
     uint64_t window_ends_ns, logged_ns;
     uint32_t window_crossed, window_late;
     uint64_t window_rounds, window_late_rounds; /* of the proxies, when it began */
-    uint64_t busy_until_ns;
+    uint64_t told_late_rounds;                  /* of them, counted in the metric */
+    unsigned window_seconds;
+    uint64_t busy_ns, busy_until_ns; /* when it last was; how long that is said */
 };
 
 /* What all models did since the agent began. */
