@@ -14,6 +14,12 @@ static const char *scratch_of(const struct agent_config *config)
     return directory && directory[0] ? directory : "/tmp";
 }
 
+char *config_text(const struct agent_config *config)
+{
+    char *text = json_dumps(config->document, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    return text ? text : xstrdup("{}");
+}
+
 int config_ref_new(struct agent_config *config, const char *path, struct config_ref **ret_ref,
                    struct problems *problems)
 {
@@ -27,9 +33,7 @@ int config_ref_new(struct agent_config *config, const char *path, struct config_
     ref->config = config;
     ref->behaviors = behaviors;
     ref->scratch = scratch_of(config);
-    ref->text = json_dumps(config->document, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-    if (!ref->text)
-        ref->text = xstrdup("{}");
+    ref->text = config_text(config);
     ref->references = 1;
     *ret_ref = ref;
     return 0;

@@ -37,6 +37,9 @@ struct config_ref {
     uint32_t references;
 };
 
+/* A configuration as the text that stands in config_ref.text; the caller frees it. */
+char *config_text(const struct agent_config *config);
+
 /* Main thread. Takes over config (also on failure); path: of its file, for problems. 0 and a
  * reference that belongs to the caller, or -EINVAL and problems: a plugin can't be opened. */
 int config_ref_new(struct agent_config *config, const char *path, struct config_ref **ret_ref,

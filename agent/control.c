@@ -68,21 +68,25 @@ static void apply_log(const struct agent_config *config)
         log_set_format(format);
 }
 
-/* quiet: a file that is the same as before is not worth a line. */
+static bool is_running(const struct agent *agent, const struct agent_config *config)
+{
+    cleanup_free char *text = config_text(config);
+    return strcmp(text, agent->running->text) == 0;
+}
+
+/* quiet: a file that is the same as before is not worth a line, and opens no plugin again. */
 static void reload(struct agent *agent, const char *path, bool quiet)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_agent_config struct agent_config *config = NULL;
     struct config_ref *ref = NULL;
     plugin_reap();
-    if (agent_config_load(path, &config, &problems) < 0 ||
-        agent_config_reloadable(agent->running->config, config, &problems) < 0 ||
+    int result = agent_config_load(path, &config, &problems);
+    if (result == 0 && quiet && is_running(agent, config))
+        return;
+    if (result < 0 || agent_config_reloadable(agent->running->config, config, &problems) < 0 ||
         config_ref_new(STEAL_POINTER(config), path, &ref, &problems) < 0) {
         refuse(agent, path, &problems);
-        return;
-    }
-    if (quiet && strcmp(ref->text, agent->running->text) == 0) {
-        config_ref_drop(ref);
         return;
     }
     apply_log(ref->config);
@@ -179,6 +183,20 @@ static bool take_changes(int fd, const char *path)
     return changed;
 }
 
+/*
+ * Whether the file is another than the one that was read at the start: nobody told us of changes
+ * until the watch stood. It is not judged here: who replaces it just now is heard of by the watch,
+ * and a file that is not there may come back as it was.
+ */
+static bool changed_before_watch(const struct agent *agent, const char *path)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_agent_config struct agent_config *config = NULL;
+    if (access(path, F_OK) < 0)
+        return false;
+    return agent_config_load(path, &config, &problems) < 0 || !is_running(agent, config);
+}
+
 int control_run(struct agent *agent, const char *path, int ended_fd, struct error **err)
 {
     sigset_t signals;
@@ -195,7 +213,8 @@ int control_run(struct agent *agent, const char *path, int ended_fd, struct erro
         {.fd = signal_fd, .events = POLLIN},
         {.fd = file_fd, .events = POLLIN},
     };
-    uint64_t settled_ns = 0;  /* when a change is acted upon, 0: there was none */
+    /* When a change is acted upon, 0: there was none. */
+    uint64_t settled_ns = changed_before_watch(agent, path) ? clock_monotonic_ns() + SETTLE_NS : 0;
     uint64_t drain_at_ns = 0; /* when leaving is over, 0: it has not begun, or is over */
     for (;;) {
         int count = poll(polled, 3, poll_ms(sooner(settled_ns, drain_at_ns)));

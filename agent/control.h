@@ -1,8 +1,8 @@
 /*
  * The main thread's work while the others serve: signals and the configuration file. SIGTERM drains
- * after limits.shutdownDelay, SIGINT and a second SIGTERM at once; SIGHUP, or a change of the file,
- * reads it again. A file that is wrong is refused with all its reasons, counted, and the old
- * configuration stays.
+ * after limits.shutdownDelay, SIGINT and a second SIGTERM at once; SIGHUP, or a change of the file
+ * since it was first read, reads it again. A file that is wrong is refused with all its reasons,
+ * counted, and the old configuration stays.
  */
 #ifndef DPUMESH_AGENT_CONTROL_H
 #define DPUMESH_AGENT_CONTROL_H

@@ -10,11 +10,14 @@
     ... while others are served                             test_late_functions_keep_their_threads_only
     ... and the agent ends                                  test_a_function_that_never_returns
     open and close                                          test_opened_and_closed
+    a file that changes while open() lasts                  test_a_change_at_the_start, test_a_bad_change_at_the_start,
+                                                            test_no_change_at_the_start
 """
 
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -252,3 +255,57 @@ def test_opened_and_closed(start, tmp_path):
     agent.stop()
     assert notes.read_text().split() == ["run"] * 3 + ["close"] * 2
     assert os.path.exists(notes)
+
+
+class Gate:
+    """An agent whose start waits in a plugin's open(): its file was read, and nobody watches it yet."""
+
+    def __init__(self, start, folder):
+        self.notes = folder / "notes"
+        self.notes.write_text("")
+        self.workload = plugin("gate", params={"file": str(self.notes)})
+        self.agent = start(workload=self.workload)
+        eventually(lambda: self.opened() == 1)
+
+    def opened(self):
+        return self.notes.read_text().split().count("open")
+
+    def go(self):
+        self.notes.with_name("notes.go").touch()
+        return self.agent.wait_serving()
+
+
+def test_a_change_at_the_start(start, tmp_path):
+    """Between the first reading of the file and the watch on it: in force all the same, once, or refused."""
+    gate = Gate(start, tmp_path)
+    gate.agent.write({**gate.agent.config, "workload": {**gate.workload, "path": "/v2"}})
+    agent = gate.go()
+    eventually(lambda: agent.reloads("accepted") == 1)
+    assert agent.ask(path="/v2")["status"] == 200 and agent.ask()["status"] == 404
+    assert (gate.opened(), agent.reloads("refused")) == (2, 0)
+
+
+def test_a_bad_change_at_the_start(start, tmp_path):
+    gate = Gate(start, tmp_path)
+    gate.agent.write("{")
+    agent = gate.go()
+    eventually(lambda: agent.reloads("refused") == 1)
+    assert "configuration refused, the old one stays" in agent.errors()
+    assert agent.ask()["status"] == 200
+    assert (gate.opened(), agent.reloads("accepted")) == (1, 0)
+
+
+def test_no_change_at_the_start(start, tmp_path):
+    """Written anew as it was: nobody need know."""
+    gate = Gate(start, tmp_path)
+    gate.agent.config_path.write_text(json.dumps(gate.agent.config))
+    agent = gate.go()
+    time.sleep(0.5)
+    assert (gate.opened(), agent.reloads("accepted"), agent.reloads("refused")) == (1, 0, 0)
+    gate.agent.config_path.write_text(json.dumps(gate.agent.config, indent=3))
+    time.sleep(0.5)
+    assert (gate.opened(), agent.reloads("accepted"), agent.reloads("refused")) == (1, 0, 0)
+    assert "configuration re" not in agent.errors()
+    agent.signal(signal.SIGHUP)
+    eventually(lambda: agent.reloads("accepted") == 1)
+    assert gate.opened() == 2

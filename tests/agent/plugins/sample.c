@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static int put(struct dpumesh_call *call, const char *name, const char *text)
 {
@@ -129,6 +130,20 @@ static void note_close(void *state)
     free(state);
 }
 
+/* The same, and notes the open(), which lasts until there is a file of that name and ".go". */
+static int gate_open(const char *params, void **ret_state, char *sentence, size_t size)
+{
+    int result = note_open(params, ret_state, sentence, size);
+    if (result < 0)
+        return result;
+    char go[4096];
+    snprintf(go, sizeof go, "%s.go", (const char *)*ret_state);
+    note(*ret_state, "open");
+    while (access(go, F_OK) < 0)
+        nap();
+    return 0;
+}
+
 static const struct dpumesh_function functions[] = {
     {.name = "echo", .run = echo},
     {.name = "nothing", .run = nothing},
@@ -139,6 +154,7 @@ static const struct dpumesh_function functions[] = {
     {.name = "patient", .run = patient},
     {.name = "stubborn", .run = stubborn},
     {.name = "note", .run = note_run, .open = note_open, .close = note_close},
+    {.name = "gate", .run = note_run, .open = gate_open, .close = note_close},
     {.name = NULL},
 };
 DPUMESH_PLUGIN(functions);
