@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -186,13 +187,15 @@ static bool take_changes(int fd, const char *path)
 /*
  * Whether the file is another than the one that was read at the start: nobody told us of changes
  * until the watch stood. It is not judged here: who replaces it just now is heard of by the watch,
- * and a file that is not there may come back as it was.
+ * and a file that is not there may come back as it was. What is no file, such as a pipe, can be
+ * read but once.
  */
 static bool changed_before_watch(const struct agent *agent, const char *path)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_agent_config struct agent_config *config = NULL;
-    if (access(path, F_OK) < 0)
+    struct stat status;
+    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
         return false;
     return agent_config_load(path, &config, &problems) < 0 || !is_running(agent, config);
 }

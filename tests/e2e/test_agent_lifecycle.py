@@ -12,6 +12,7 @@
       ... while an answer is not taken                     test_the_drain_timeout_while_a_client_does_not_read
     SIGHUP reloads                                         test_sighup
     a changed file reloads, however it is changed          test_a_changed_file, test_a_config_map
+    a configuration through a pipe                         test_a_pipe_is_read_once
     requests in flight keep what they began with           test_requests_in_flight_keep_their_configuration
     a bad, half-written or missing file is refused         test_a_bad_file_is_refused, test_a_half_written_file,
                                                            test_a_missing_file_is_refused
@@ -28,6 +29,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -43,6 +45,7 @@ from agentkit import (
     free_port,
     http_request,
     message,
+    program,
     request,
     run_agent,
     short,
@@ -313,6 +316,23 @@ def test_a_changed_file(start, put):
     agent.config_path.with_name("other.json").write_text("{")
     time.sleep(0.4)
     assert (agent.reloads("accepted"), agent.reloads("refused")) == (2, 0)
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    """There is no changed file behind it, and reading it again would wait for a writer for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    document = configuration(listen={"bridge": [f"127.0.0.1:{free_port()}"], "http": [f"127.0.0.1:{free_port()}"]})
+    agent = subprocess.Popen([program(), "--config", pipe], stderr=subprocess.PIPE, text=True)
+    try:
+        pipe.write_text(json.dumps(document))
+        line = agent.stderr.readline()
+        assert "starting" in line, line
+        agent.send_signal(signal.SIGTERM)
+        _, errors = agent.communicate(timeout=30)
+    finally:
+        agent.kill()
+    assert agent.returncode == 0 and "refused" not in errors, errors
 
 
 class MountedAgent(Agent):
