@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-pytest.register_assert_rewrite("agentkit")
+pytest.register_assert_rewrite("agentkit", "chaoskit")
 
 from agentkit import start, starter  # noqa: E402,F401  fixtures of test_agent_*.py
 
@@ -127,10 +127,8 @@ class Local:
             [self.program, *map(str, arguments)],
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
-            **options,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
         self.children.append(process)
         return process
@@ -152,7 +150,8 @@ class Local:
         while not process.table or not process.table[-1].startswith("metrics:"):
             line = process.stdout.readline()
             if not line:
-                pytest.fail(f"up ended with {process.wait()}: {process.stderr.read()}")
+                told = process.stderr.read() if process.stderr else "see its file"
+                pytest.fail(f"up ended with {process.wait()}: {told}")
             process.table.append(line.rstrip("\n"))
         return process
 
