@@ -1,5 +1,6 @@
 /* `dpumesh predict --profile`: one data path, from a client to a server. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -88,6 +89,32 @@ static void print_text(const struct profile *profile, const struct point *points
                (unsigned long)points[0].load.messages_max);
 }
 
+/* More messages than this take minutes, and a path without a ceiling would not say no. */
+static const double messages_max = 1e10;
+
+/* Whether a load can be simulated at all; else a sentence on standard error. */
+static bool possible(const struct profile *profile, const struct path_load *load)
+{
+    struct path_means means;
+
+    path_estimate(profile, load->frame_bytes, fmin(load->rate_per_s, 1e12), &means);
+    if (isinf(load->rate_per_s)) {
+        fprintf(stderr,
+                "dpumesh: --sweep: profile %s has no ceiling for frames of %.0f B to take "
+                "a percentage of; give messages a second\n",
+                profile->name, load->frame_bytes);
+        return false;
+    }
+    double messages = fmin(load->rate_per_s, 2 * means.ceiling_per_s) * load->duration_s;
+    if (load->messages_max > 0 || messages <= messages_max)
+        return true;
+    fprintf(stderr,
+            "dpumesh: %g messages a second for %g s are %g messages, of which at most %g "
+            "can be simulated; shorten --duration, or stop at --sample N\n",
+            load->rate_per_s, load->duration_s, messages, messages_max);
+    return false;
+}
+
 int predict_path(const struct predict_options *options, const struct predict_values *frames,
                  const struct predict_values *rates)
 {
@@ -111,8 +138,11 @@ int predict_path(const struct predict_options *options, const struct predict_val
             .messages_max = options->sample,
             .seed = options->seed,
             .policies = options->policies};
-        path_simulate(&profile, &points[i].load, &points[i].result);
+        if (!possible(&profile, &points[i].load))
+            return STATUS_USAGE;
     }
+    for (size_t i = 0; i < count; i++)
+        path_simulate(&profile, &points[i].load, &points[i].result);
     if (options->json)
         print_json(&profile, points, count, options->sweep || options->frames);
     else if (options->csv)

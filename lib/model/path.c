@@ -81,9 +81,12 @@ static void run_init(struct run *run, const struct profile *profile, const struc
     double held = load->connections * fmax(1, value[PROFILE_COALESCE_BYTES] / load->frame_bytes);
     coalescer_init(&run->there, held, value[PROFILE_KEEP_ALIVE_NS]);
     coalescer_init(&run->back, held, value[PROFILE_KEEP_ALIVE_NS]);
-    double slots = RING_SLOTS_MAX;
+    double slots = RING_SLOTS_MAX, least = run->has_arm ? 1 : value[PROFILE_SEGMENT_BYTES];
+    /* In sockets' buffers a small message takes what a segment does; registered memory is packed.
+     */
     if (value[PROFILE_BUFFER_BYTES] > 0)
-        slots = fmin(slots, fmax(1, floor(value[PROFILE_BUFFER_BYTES] / load->frame_bytes)));
+        slots = fmin(slots,
+                     fmax(1, floor(value[PROFILE_BUFFER_BYTES] / fmax(least, load->frame_bytes))));
     ring_init(&run->under_way, (size_t)slots, &run->ring_account);
     latency_init(&run->latency);
 }
@@ -373,11 +376,26 @@ static void simulate(const struct profile *profile, const struct path_load *load
 }
 
 /*
- * Far past the ceiling nearly all that is offered is refused, and simulating each refusal would
- * take for ever: no more than this many times the ceiling is offered, and the rest counts as
- * refused.
+ * Past the ceiling what is refused changes nothing for what is carried, and simulating each refusal
+ * far past it would take for ever: no more than this many times the ceiling is offered, and the
+ * rest counts as refused. So cores and latency are flat from there on.
  */
-static const double overload_max = 4;
+static const double overload_max = 1.1;
+
+/*
+ * A message that is refused has been made by the client all the same: it costs the client's core
+ * what one that is sent costs, as far as the core has time. That is why a client is measured to be
+ * full when what comes behind it is (native at 1 KiB).
+ */
+static void charge_refused(const struct profile *profile, const struct path_load *load,
+                           struct path_result *result)
+{
+    double refused_per_s = load->rate_per_s * result->drop_fraction;
+    double cores = refused_per_s * path_host_ns(profile, load->frame_bytes, false) / 1e9;
+
+    result->client_cores =
+        fmin(result->client_cores + cores, path_host_share(profile, load->frame_bytes));
+}
 
 void path_simulate(const struct profile *profile, const struct path_load *load,
                    struct path_result *ret_result)
@@ -386,11 +404,9 @@ void path_simulate(const struct profile *profile, const struct path_load *load,
     struct path_means means;
 
     estimate(profile, load, &means);
-    if (load->rate_per_s <= overload_max * means.ceiling_per_s) {
-        simulate(profile, load, ret_result);
-        return;
-    }
-    bounded.rate_per_s = overload_max * means.ceiling_per_s;
+    bounded.rate_per_s = fmin(load->rate_per_s, overload_max * means.ceiling_per_s);
     simulate(profile, &bounded, ret_result);
-    ret_result->drop_fraction = 1 - ret_result->achieved_per_s / load->rate_per_s;
+    if (bounded.rate_per_s < load->rate_per_s)
+        ret_result->drop_fraction = 1 - ret_result->achieved_per_s / load->rate_per_s;
+    charge_refused(profile, load, ret_result);
 }
