@@ -302,10 +302,10 @@ static enum reject_reason choose_plan(struct app *app, struct app_request *r,
     const struct behavior *chosen = behavior_choose(behaviors, message_query(m), m->query_length);
     r->behavior = (uint8_t)(chosen - behaviors->list);
     r->plan = chosen->plan;
-    if (m->method == METHOD_POST && m->body_length > 0) {
+    if (m->method == METHOD_POST && message_body_length(m) > 0) {
         r->plan = NULL;
-        int result = plan_of_trace(app->config->config, message_body(m), m->body_length, arena,
-                                   &r->plan, sentence);
+        int result = plan_of_trace(app->config->config, message_body(m), message_body_length(m),
+                                   arena, &r->plan, sentence);
         return result == -EINVAL ? REJECT_MALFORMED : result < 0 ? REJECT_MEMORY_FULL : REJECT_NONE;
     }
     if (r->plan->sampling)

@@ -68,7 +68,7 @@ void draft_write(const struct request_draft *draft, uint32_t source,
 {
     char *out = (char *)(message + 1);
     message->source = source;
-    message->method = draft->method;
+    message->method = draft->method & 7u;
     message->hops = draft->hops;
     message->trace = 0;
     message->path_length = (uint16_t)json_unescape(&draft->path, out);
@@ -86,7 +86,6 @@ void draft_write(const struct request_draft *draft, uint32_t source,
         message->header_count++;
     }
     message->header_bytes = (uint16_t)(out - headers);
-    message->body_length = (uint32_t)json_unescape(&draft->body, out);
-    out += message->body_length;
+    out += json_unescape(&draft->body, out);
     message->length = (uint32_t)(out - (char *)message);
 }

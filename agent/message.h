@@ -32,18 +32,20 @@ bool hops_header(const char *name, size_t length);
 uint8_t hops_read(const char *value, size_t length);
 
 struct request_message {
-    uint32_t length;       /* the whole message, this head included */
-    uint32_t body_length;  /* last in the message */
+    uint32_t length;       /* the whole message, this head included; what is left is the body's */
     uint32_t source;       /* who sent it, number of a metrics label */
+    uint32_t trace;        /* its record (trace.h), 0: none */
     uint16_t path_length;  /* first after the head */
     uint16_t query_length; /* then */
     uint16_t
-        header_bytes; /* then, each: number, 16-bit length (both ends are this machine), text */
-    uint8_t method;   /* enum request_method */
-    uint8_t header_count;
-    uint8_t hops;   /* calls between services that led to this request */
-    uint32_t trace; /* its record (trace.h), 0: none */
+        header_bytes;   /* then, each: number, 16-bit length (both ends are this machine), text */
+    uint8_t method : 3; /* enum request_method */
+    uint8_t header_count : 5;
+    uint8_t hops; /* calls between services that led to this request */
 };
+
+/* A hundred thousand of them are in flight, most of them short. */
+_Static_assert(sizeof(struct request_message) == 20, "a message's head is five words");
 
 /* Caps of what a draft may hold; a longer path, query or header is refused with 400. */
 enum { PATH_MAX_BYTES = 8192, QUERY_MAX_BYTES = 32768, HEADER_MAX_BYTES = 4096 };
@@ -75,6 +77,11 @@ static inline const char *message_headers(const struct request_message *m)
 static inline const char *message_body(const struct request_message *m)
 {
     return message_headers(m) + m->header_bytes;
+}
+
+static inline uint32_t message_body_length(const struct request_message *m)
+{
+    return m->length - (uint32_t)(message_body(m) - (const char *)m);
 }
 
 /* One header of a message: its number, text and length; returns the next. */

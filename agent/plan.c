@@ -17,7 +17,8 @@ static struct plan *plan_new(struct arena *arena, uint32_t groups, uint32_t call
     if (arena && offset == ARENA_NONE)
         return NULL;
     plan = arena ? arena_at(arena, offset) : xmalloc(size);
-    *plan = (struct plan){.offset = offset, .call_count = calls, .group_count = (uint16_t)groups};
+    *plan = (struct plan){
+        .offset = offset, .call_count = (uint16_t)calls, .group_count = groups & PLAN_GROUPS_MASK};
     return plan;
 }
 
@@ -28,13 +29,15 @@ struct plan *plan_of_groups(const struct agent_config *config, const struct exte
     for (size_t i = 0; i < group_count; i++)
         calls += (uint32_t)groups[i].call_count;
     struct plan *plan = plan_new(NULL, (uint32_t)group_count, calls);
-    plan->shared = true;
+    plan->shared = 1;
     calls = 0;
     for (uint32_t i = 0; i < plan->group_count; i++) {
         const struct external_group *group = &groups[i];
         uint32_t count = (uint32_t)group->call_count;
-        plan_groups(plan)[i] = (struct plan_group){calls, count, group->seq_len};
-        plan->sampling |= group->seq_len < count;
+        plan_groups(plan)[i] = (struct plan_group){
+            .first = (uint16_t)calls, .count = (uint16_t)count, .sample = (uint16_t)group->seq_len};
+        if (group->seq_len < count)
+            plan->sampling = 1;
         for (uint32_t j = 0; j < count; j++) {
             const struct external_call *call = &group->calls[j];
             plan_calls(plan)[calls++] = (struct plan_call){
@@ -144,7 +147,9 @@ static int read_group(struct trace_reader *r)
         return json_fail(c, "the trace has more than 4095 groups");
     if (r->plan)
         plan_groups(r->plan)[r->groups] =
-            (struct plan_group){first, r->calls - first, r->calls - first};
+            (struct plan_group){.first = (uint16_t)first,
+                                .count = (uint16_t)(r->calls - first),
+                                .sample = (uint16_t)(r->calls - first)};
     r->groups++;
     return 0;
 }

@@ -15,7 +15,7 @@
 #include "spec/agent_config.h"
 
 /* Caps of a trace: groups (the tag of a call has 12 bits for its group) and calls. */
-enum { PLAN_GROUPS_MAX = 4095, PLAN_CALLS_MAX = 16384 };
+enum { PLAN_GROUPS_MAX = 4095, PLAN_GROUPS_MASK = 4095, PLAN_CALLS_MAX = 16384 };
 
 enum { PLAN_SENTENCE_MAX = 256 };
 
@@ -28,18 +28,23 @@ struct plan_call {
 };
 
 struct plan_group {
-    uint32_t first, count; /* calls */
-    uint32_t sample;       /* how many of them are made, count when all */
+    uint16_t first, count; /* calls */
+    uint16_t sample;       /* how many of them are made, count when all */
+    uint16_t unused;       /* calls behind the groups are aligned */
 };
 
 /* One block of memory: this head, then the groups, then the calls. */
 struct plan {
-    uint32_t offset; /* of the arena it lies in, ARENA_NONE: allocated with malloc() */
-    uint32_t call_count;
-    uint16_t group_count;
-    bool shared;   /* belongs to the configuration */
-    bool sampling; /* some group calls a random sample: each request needs a plan of its own */
+    uint32_t offset;           /* of the arena it lies in, ARENA_NONE: allocated with malloc() */
+    uint16_t call_count;       /* at most PLAN_CALLS_MAX */
+    uint16_t group_count : 12; /* at most PLAN_GROUPS_MAX */
+    uint16_t shared : 1;       /* belongs to the configuration */
+    uint16_t sampling : 1;     /* some group calls a sample: each request needs a plan of its own */
 };
+
+/* A hundred thousand are in flight: one call of a trace takes 32 bytes. */
+_Static_assert(sizeof(struct plan) + sizeof(struct plan_group) + sizeof(struct plan_call) == 32,
+               "a plan of one call is half a cache line");
 
 static inline struct plan_group *plan_groups(struct plan *plan)
 {

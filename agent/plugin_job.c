@@ -84,7 +84,7 @@ struct plugin_job *plugin_job_new(uint32_t owner, struct plugin *plugin, const c
 {
     size_t service_length = strlen(service);
     struct plugin_job *p = xcalloc(1, sizeof *p + service_length + m->path_length +
-                                          m->query_length + m->body_length + 4);
+                                          m->query_length + message_body_length(m) + 4);
     char *at = (char *)(p + 1);
     *p = (struct plugin_job){
         .job = {.owner = owner, .kind = JOB_PLUGIN, .run = run_plugin, .free = free_plugin_job},
@@ -95,8 +95,8 @@ struct plugin_job *plugin_job_new(uint32_t owner, struct plugin *plugin, const c
     p->call.method = method_name(m->method);
     p->call.path = lay(&at, message_path(m), m->path_length);
     p->call.query = lay(&at, message_query(m), m->query_length);
-    p->call.body = lay(&at, message_body(m), m->body_length);
-    p->call.body_length = m->body_length;
+    p->call.body = lay(&at, message_body(m), message_body_length(m));
+    p->call.body_length = message_body_length(m);
     p->call.params = plugin->params;
     p->call.state = plugin->state;
     p->call.answer_max = answer_max;

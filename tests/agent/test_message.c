@@ -48,7 +48,7 @@ static struct request_message *write_draft(const struct request_draft *draft)
     cr_assert_null(draft_check(draft));
     draft_write(draft, 77, m);
     cr_assert_leq(m->length, most);
-    cr_assert_eq(message_body(m) + m->body_length, (const char *)m + m->length);
+    cr_assert_leq(message_body(m), (const char *)m + m->length);
     return m;
 }
 
@@ -67,7 +67,7 @@ Test(message, holds_what_the_draft_says)
     cr_assert_eq(m->method, METHOD_POST);
     check(message_path(m), m->path_length, "/a/\xc3\xa9");
     check(message_query(m), m->query_length, "x=1&y=\"2\"");
-    check(message_body(m), m->body_length, "{\"s0__1\":[]}\n");
+    check(message_body(m), message_body_length(m), "{\"s0__1\":[]}\n");
     static const struct {
         int number;
         const char *text;
@@ -108,7 +108,7 @@ Test(message, caps)
     cr_assert_eq(m->path_length, PATH_MAX_BYTES);
     cr_assert_eq(m->query_length, QUERY_MAX_BYTES);
     cr_assert_eq(m->header_bytes, TRAVEL_HEADERS * (3 + HEADER_MAX_BYTES));
-    cr_assert_eq(m->body_length, 1000);
+    cr_assert_eq(message_body_length(m), 1000);
     free(m);
 
     draft.path.length++;

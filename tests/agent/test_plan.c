@@ -286,8 +286,8 @@ static struct plan *sampling_plan(void)
                                 (CALLS + 2) * sizeof(struct plan_call));
     *plan = (struct plan){
         .offset = ARENA_NONE, .group_count = 2, .call_count = CALLS + 2, .sampling = true};
-    plan_groups(plan)[0] = (struct plan_group){0, CALLS, SAMPLE};
-    plan_groups(plan)[1] = (struct plan_group){CALLS, 2, 2};
+    plan_groups(plan)[0] = (struct plan_group){.count = CALLS, .sample = SAMPLE};
+    plan_groups(plan)[1] = (struct plan_group){.first = CALLS, .count = 2, .sample = 2};
     for (unsigned i = 0; i < CALLS + 2; i++)
         plan_calls(plan)[i] = (struct plan_call){.probability = (float)i, .known = true};
     return plan;
