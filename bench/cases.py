@@ -28,6 +28,7 @@ from harness import (
     run_pinned,
 )
 from nginx import nginx, nginx_proxy
+from protocols import protocols
 from tracing import tracing
 
 # A page of a real agent.
@@ -503,6 +504,7 @@ CASES = {
     "wakes": wakes,
     "http": http,
     "chain": chain,
+    "protocols": protocols,
     "added": added,
     "hop": hop,
     "scrape": scrape,
