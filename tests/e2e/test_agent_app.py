@@ -1,20 +1,35 @@
 """What a request does: muBench's vocabulary (contract, section 2), each rule with its test. Where no file is
 named, it is this one.
 
+    what a service has: path, workers, threads, replicas,
+    cpu-*, memory-*, scheduler-name, url                  tests/spec/test_workmodel.c: a_whole_service
+    ... pod_antiaffinity, node_affinity                   tests/spec/test_workmodel.c: where_pods_run
+    ... namespace                                         tests/spec/test_workmodel.c: parameters_count_for_all_services
+    ... sidecar, image, request_method: noted             tests/spec/test_workmodel.c: what_has_no_counterpart_is_noted
+    ... its defaults                                      tests/spec/test_dpuservice.c: defaults
     path, GET and POST over HTTP                          test_agent_http.py: test_the_application_answers_get_and_post
-    workers times threads compute at once                 test_agent_stress.py: test_threads_cap_memory
+    ... another path                                      test_agent_http.py: test_a_path_of_the_application_s_own
+    workers times threads compute at once                 tests/spec/test_children.c: the_agent_takes_its_configuration;
+                                                          test_agent_stress.py: test_threads_cap_memory
     external_services: groups run in parallel             test_groups_run_in_parallel
     ... services of a group one after another             test_services_of_a_group_run_one_after_another
-    ... seq_len: a random sample of that size             test_a_sample_of_a_group, test_a_whole_group_keeps_its_order
+    ... seq_len: a random sample of that size             test_a_sample_of_a_group, test_a_whole_group_keeps_its_order,
+                                                          tests/agent/test_plan.c: samples_are_uniform_and_ordered_at_random
     ... probabilities, 1 by default                       test_probabilities, test_probabilities_of_each_call
     ... s1__2 means s1                                    test_a_service_called_twice
-    ... any failed call makes the answer 500              test_an_unknown_callee, test_a_failed_call_ends_its_group
+    ... any failed call makes the answer 500              test_an_unknown_callee, test_a_failed_call_ends_its_group,
+                                                          test_agent_forward_faults.py: test_another_status
     ... and one that times out 504                        test_agent_egress.py: test_a_call_that_takes_too_long
     internal_service: none                                test_nothing_to_do
+    ... one function                                      tests/spec/test_workmodel.c: each_field_with_a_wrong_type_or_value
+    ... the defaults of each function                     tests/spec/test_agent_config.c: defaults
     ... compute_pi: range_complexity, digits of pi        test_compute_pi, test_agent_stress.py: test_range_complexity_is_uniform;
-                                                          the digits: tests/agent/test_pi.c
-    ... loader: cpu_stress, threads x trials              test_loader_computes, test_many_trials
-    ... loader: memory_stress, disk_stress                test_agent_stress.py
+                                                          the digits: tests/model/test_pi.c: gives_the_digits_of_pi
+    ... loader: cpu_stress, threads x trials              test_loader_computes, test_many_trials, test_more_jobs_than_threads
+    ... loader: memory_stress                             test_agent_stress.py: test_memory_stress;
+                                                          tests/agent/test_stress.c: memory_is_read_and_written_so_often
+    ... loader: disk_stress, tmp_file_name                test_agent_stress.py: test_disk_stress, test_a_killed_agent_leaves_no_file;
+                                                          tests/agent/test_stress.c: disk_writes_what_is_asked_and_leaves_nothing
     ... loader: sleep_stress, on by default with 10 ms    test_loader_sleeps
     ... loader: one after another                         test_agent_stress.py: test_all_of_the_loader
     ... colosseum                                         test_agent_stress.py: test_colosseum
@@ -22,14 +37,20 @@ named, it is this one.
     size of the answer: max(1, 1000 * Exp(mean))          test_the_size_of_answers
     ... 10 and 11 kB by default                           test_the_size_by_default
     ... mean_bandwidth is an old alias                    test_the_size_of_answers
-    alternative_behaviors, ?bid=                          test_agent_behavior.py
-    a trace replaces the call graph                       test_a_trace_replaces_the_calls; bad ones: test_agent_input.py
+    alternative_behaviors, ?bid=                          test_agent_behavior.py: test_bid_chooses,
+                                                          test_what_is_not_given_is_the_workloads_own
+    a trace replaces the call graph                       test_a_trace_replaces_the_calls
+    ... exactly one key, the service's own name           test_agent_input.py: test_bad_traces
     ... its groups run in parallel                        test_the_groups_of_a_trace_run_in_parallel
-    ... the subtree is POSTed on                          tests/agent/test_plan.c
-    headers travel and come back, in any case             test_headers_come_back
+    ... the subtree is POSTed on                          test_agent_forward.py: test_a_trace_is_posted_on
+    query and headers travel on with every call           test_agent_forward.py: test_what_travels
+    headers come back, in any case                        test_headers_come_back
     the query string                                      test_a_query_string
+    a muBench cell calls us, and we call it               test_agent_forward.py: test_a_cell_calls_us_and_we_call_it
     a service that calls itself                           test_a_service_that_calls_itself
     the event loop never waits                            test_computing_stops_nobody_else
+
+./dev lint refuses a name in such a table that is no test.
 
 Statistical tests state how often they would fail by chance; seeds are not fixed, so that the
 distribution is tested and not one draw.

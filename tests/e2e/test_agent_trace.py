@@ -9,7 +9,7 @@
     errors always                                       test_errors_always, test_errors_across_services, test_refused_at_the_door
     a collector that is down, slow, talks rubbish       test_a_collector_that_is_down, ..._that_never_answers, ..._rubbish
     ... says 429, 503, 400, takes a part                test_try_again_later, test_refused_by_the_collector
-    bounded memory, drops counted                       test_the_queue_is_bounded, test_requests_without_a_record
+    bounded memory, drops counted                       test_a_collector_that_never_answers, test_requests_without_a_record
     a reload under load                                 test_reload_under_load
     what waits is sent at the end, within bounds        test_flush_at_the_end, test_the_flush_is_bounded
     nothing configured, nothing done                    test_off

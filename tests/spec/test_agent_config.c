@@ -88,6 +88,13 @@ Test(agent_config, defaults)
     cr_assert(internal->sleep_run);
     cr_assert_eq(internal->sleep_ns, 10 * NS_PER_MS);
     cr_assert_eq(internal->response_kb, 11);
+    cr_assert(!internal->memory_run);
+    cr_assert_eq(internal->memory_kb, 10000);
+    cr_assert_eq(internal->memory_io, 1000);
+    cr_assert(!internal->disk_run);
+    cr_assert_str_eq(internal->disk_file, "mubtestfile.txt");
+    cr_assert_eq(internal->disk_blocks, 1000);
+    cr_assert_eq(internal->disk_block_bytes, 1024);
     cleanup_agent_config struct agent_config *pi =
         parse("{\"service\": \"s0\", \"workload\": {\"internalService\": {\"computePi\": {}}}}");
     internal = &pi->workload.internal;

@@ -9,6 +9,7 @@ import arrows
 import dockerfiles
 import documents
 import programs
+import promises
 import text
 from tree import Tree
 
@@ -21,6 +22,7 @@ CHECKS = {
     "white-space": text.white_space,
     "dockerfiles": dockerfiles.check,
     "documents": documents.check,
+    "promises": promises.check,
     "shell": programs.shell,
     "format": programs.format_check,
     "tidy": programs.tidy,
