@@ -5,6 +5,15 @@
 
 #include "base/memory.h"
 
+/* A sentence is one line, and what it quotes can't steer a terminal. */
+static char *one_line(char *sentence)
+{
+    for (unsigned char *c = (unsigned char *)sentence; *c; c++)
+        if (*c < ' ' || *c == 0x7f)
+            *c = '?';
+    return sentence;
+}
+
 void problem_add(struct problems *problems, const char *format, ...)
 {
     va_list arguments;
@@ -14,7 +23,7 @@ void problem_add(struct problems *problems, const char *format, ...)
     if (!problems->texts)
         problems->texts = xcalloc(PROBLEMS_MAX, sizeof(*problems->texts));
     va_start(arguments, format);
-    problems->texts[problems->count - 1] = xvasprintf(format, arguments);
+    problems->texts[problems->count - 1] = one_line(xvasprintf(format, arguments));
     va_end(arguments);
 }
 

@@ -23,7 +23,8 @@ struct problems {
         0, NULL                                                                                    \
     }
 
-/* Adds one sentence. */
+/* Adds one sentence. Control characters in it, which what is quoted may hold, become question
+ * marks. */
 void problem_add(struct problems *problems, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

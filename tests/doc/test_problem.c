@@ -27,3 +27,10 @@ Test(problem, kept_up_to_a_cap_and_counted_beyond)
     problem_add(&problems, "usable again");
     cr_assert_str_eq(problems.texts[0], "usable again");
 }
+
+Test(problem, is_one_line_whatever_it_quotes)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    problem_add(&problems, "\"%s\" is none", "a\n\x1b[31m\x7f\xc3\xa9");
+    cr_assert_str_eq(problems.texts[0], "\"a??[31m?\xc3\xa9\" is none");
+}
