@@ -10,6 +10,14 @@
 
 enum { NEAREST_LENGTH_MAX = 64 }; /* longer names are not typing mistakes */
 
+char *text_one_line(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < ' ' || *c == 0x7f)
+            *c = '?';
+    return text;
+}
+
 static size_t min_of(size_t a, size_t b)
 {
     return a < b ? a : b;

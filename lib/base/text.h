@@ -48,6 +48,10 @@ const char *text_nearest(const char *name, const char *const *candidates, size_t
  */
 size_t text_utf8_decode(const char *text, size_t size, uint32_t *ret_code);
 
+/* Makes a sentence one line that can't steer a terminal, whatever it quotes: each control character
+ * becomes a question mark, in place. Returns text. */
+char *text_one_line(char *text);
+
 /* Whether size bytes are UTF-8 throughout. */
 bool text_utf8_valid(const char *text, size_t size);
 

@@ -4,15 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-
-/* A sentence is one line, and what it quotes can't steer a terminal. */
-static char *one_line(char *sentence)
-{
-    for (unsigned char *c = (unsigned char *)sentence; *c; c++)
-        if (*c < ' ' || *c == 0x7f)
-            *c = '?';
-    return sentence;
-}
+#include "base/text.h"
 
 void problem_add(struct problems *problems, const char *format, ...)
 {
@@ -23,7 +15,7 @@ void problem_add(struct problems *problems, const char *format, ...)
     if (!problems->texts)
         problems->texts = xcalloc(PROBLEMS_MAX, sizeof(*problems->texts));
     va_start(arguments, format);
-    problems->texts[problems->count - 1] = one_line(xvasprintf(format, arguments));
+    problems->texts[problems->count - 1] = text_one_line(xvasprintf(format, arguments));
     va_end(arguments);
 }
 

@@ -117,7 +117,7 @@ void convert_note(struct conversion *conversion, const struct place *from, const
     cleanup_free char *sentence = xvasprintf(format, arguments);
     va_end(arguments);
     cleanup_free char *note = xasprintf("%s: %s", origin, sentence);
-    json_array_append_new(conversion->notes, json_string_nocheck(note));
+    json_array_append_new(conversion->notes, json_string_nocheck(text_one_line(note)));
 }
 
 /* A key that means nothing here; a near name may be what was meant. */

@@ -245,3 +245,10 @@ Test(text, reads_decimal_numbers)
         cr_assert_eq(value, 42);
     }
 }
+
+Test(text, makes_one_line)
+{
+    char text[] = "a\n\x1b[31m\x7f\xc3\xa9";
+    cr_assert_eq(text_one_line(text), text);
+    cr_assert_str_eq(text, "a??[31m?\xc3\xa9");
+}

@@ -8,10 +8,25 @@
 #include "spec/workmodel_private.h"
 
 /* JSON texts: something of every type, and numbers far outside of any bounds. */
-static const char *const values[] = {
-    "true",    "-1",   "1e300", "0.5",  "\"\"",       "\"x\"",
-    "[]",      "[0]",  "{}",    "null", "[9, 1]",     "[\"s1\"]",
-    "\"\\n\"", "-1e9", "[[0]]", "7",    "4294967297", "{\"\": {\"a\": 0}}"};
+static const char *const values[] = {"true",
+                                     "-1",
+                                     "1e300",
+                                     "0.5",
+                                     "\"\"",
+                                     "\"x\"",
+                                     "[]",
+                                     "[0]",
+                                     "{}",
+                                     "null",
+                                     "[9, 1]",
+                                     "[\"s1\"]",
+                                     "{\"a\\nb\": {}, \"c\": {}}",
+                                     "\"\\n\"",
+                                     "-1e9",
+                                     "[[0]]",
+                                     "7",
+                                     "4294967297",
+                                     "{\"\": {\"a\": 0}}"};
 
 /* The keys of a service that are no fields of the tables' workload. */
 static const char *const others[] = {
@@ -67,11 +82,25 @@ static void check_places(const struct problems *problems, unsigned file, const c
     }
 }
 
+/* How many notes there are; each is a line. */
+static size_t notes_in(json_t *notes)
+{
+    json_t *note;
+    size_t i;
+
+    json_array_foreach(notes, i, note)
+    {
+        const char *text = json_string_value(note);
+        cr_assert_null(strchr(text, '\n'), "%s", text);
+    }
+    return json_array_size(notes);
+}
+
 static size_t notes_of(const struct workmodel_documents *made)
 {
-    size_t count = json_array_size(made->notes);
+    size_t count = notes_in(made->notes);
     for (size_t i = 0; i < made->count; i++)
-        count += json_array_size(made->items[i].notes);
+        count += notes_in(made->items[i].notes);
     return count;
 }
 
