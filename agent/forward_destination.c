@@ -18,16 +18,27 @@ enum {
 /* How long a name that could not be looked up is not looked up again. */
 #define LOOKUP_PAUSE_NS NS_PER_S
 
-/* Where a callee answers as the configuration has it; owned by the caller. */
+/* Where a peer answers, or NULL. */
+static const char *peer_url(const struct agent_config *config, const char *name)
+{
+    for (size_t i = 0; config->peers_known && i < config->peer_count; i++)
+        if (strcmp(config->peers[i].name, name) == 0)
+            return config->peers[i].http;
+    return NULL;
+}
+
+/* Where a callee answers as the configuration has it; owned by the caller. A URL that is but the
+ * callee's name in a cluster means a peer where that runs. */
 static char *url_of(const struct agent_config *config, const char *name)
 {
     const struct egress_destination *special =
         egress_destination(&config->egress, name, strlen(name));
-    if (special && special->url)
-        return xstrdup(special->url);
-    for (size_t i = 0; config->peers_known && i < config->peer_count; i++)
-        if (strcmp(config->peers[i].name, name) == 0 && config->peers[i].http)
-            return xstrdup(config->peers[i].http);
+    const char *given = special ? special->url : NULL, *peer = peer_url(config, name);
+    struct url url;
+    if (given && !(peer && url_parse(given, &url) && url_names_service(&url, name)))
+        return xstrdup(given);
+    if (peer)
+        return xstrdup(peer);
     /* The pod's resolver searches its own namespace first. */
     return xasprintf("http://%s:%d%s", name, SERVICE_PORT, config->workload.path);
 }

@@ -74,6 +74,23 @@ bool url_parse(const char *text, struct url *ret_url)
     return true;
 }
 
+bool url_names_service(const struct url *url, const char *name)
+{
+    static const char service[] = ".svc";
+    size_t length = strlen(name), mark = sizeof(service) - 1;
+
+    if (url->tls || url->host_length < length || strncmp(url->host, name, length) != 0)
+        return false;
+    const char *rest = url->host + length, *end = url->host + url->host_length;
+    if (rest == end)
+        return true;
+    if (*rest != '.')
+        return false;
+    const char *dot = memchr(rest + 1, '.', (size_t)(end - rest) - 1); /* behind the namespace */
+    return dot && (size_t)(end - dot) >= mark && strncmp(dot, service, mark) == 0 &&
+           (dot + mark == end || dot[mark] == '.');
+}
+
 static bool url_valid(const char *text)
 {
     struct url url;

@@ -24,7 +24,11 @@ struct url {
 /* Whether text is such a URL; then its parts in *ret_url, which borrows from text. */
 bool url_parse(const char *text, struct url *ret_url);
 
-/* The same rule, for field tables. */
+/* Whether it is how a cluster knows the Service called name, over HTTP: its host is NAME,
+ * NAME.NAMESPACE.svc or that with the cluster's domain. */
+bool url_names_service(const struct url *url, const char *name);
+
+/* The same rule as url_parse()'s, for field tables. */
 extern const struct field_pattern pattern_service_url;
 
 #endif

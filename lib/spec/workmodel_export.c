@@ -14,6 +14,7 @@
 /* An export under way: of one service, and what became of all. */
 struct export
 {
+    const struct application *application;
     const struct dpuservice *service;
     json_t *notes;
     json_t *out; /* the service in the work model */
@@ -246,6 +247,35 @@ static json_t *defaults(const char *name)
     return dpuservice_emit(service);
 }
 
+/* Whether an import of the application would write this destination by itself. */
+static bool is_derived(const struct export *export, const json_t *destination)
+{
+    const char *name = json_string_value(json_object_get(destination, "name"));
+    const struct dpuservice *from = export->service,
+                            *to = application_find(export->application, name);
+    if (!to)
+        return false;
+    struct workmodel_end caller = {from->name, from->namespace, from->workload.path};
+    struct workmodel_end callee = {to->name, to->namespace, to->workload.path};
+    cleanup_free char *url = workmodel_url(&caller, &callee);
+    if (!url)
+        return false;
+    json_auto_t *own = json_pack("{s:s, s:s, s:s}", "name", name, "mode", "forward", "url", url);
+    return json_equal(own, destination);
+}
+
+/* Takes them out. */
+static void drop_derived(const struct export *export, json_t *egress)
+{
+    json_t *destinations = json_object_get(egress, "destinations");
+
+    for (size_t i = json_array_size(destinations); i > 0; i--)
+        if (is_derived(export, json_array_get(destinations, i - 1)))
+            json_array_remove(destinations, i - 1);
+    if (json_array_size(destinations) == 0)
+        json_object_del(egress, "destinations");
+}
+
 /* muBench's services really call each other; that is one mode of ours, and simulated calls are a
  * change when there are any. */
 static void export_egress(struct export *export, json_t *egress, const json_t *fallback,
@@ -257,6 +287,7 @@ static void export_egress(struct export *export, json_t *egress, const json_t *f
     if (strcmp(mode, "simulate") == 0 && export->service->workload.group_count > 0)
         note(export, &place, "muBench has no simulated calls; its services call each other");
     json_object_set(egress, "mode", json_object_get(fallback, "mode"));
+    drop_derived(export, egress);
     note_rest(export, egress, fallback, at);
 }
 
@@ -296,8 +327,10 @@ json_t *workmodel_export(const struct application *application, json_t **ret_not
 
     *ret_notes = json_array();
     for (size_t i = 0; i < application->count; i++) {
-        struct export export = {
-            .service = application->services[i], .notes = *ret_notes, .out = json_object()};
+        struct export export = {.application = application,
+                                .service = application->services[i],
+                                .notes = *ret_notes,
+                                .out = json_object()};
         export_service(&export);
         json_object_set_new(model, application->services[i]->name, export.out);
     }

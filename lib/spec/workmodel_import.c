@@ -170,9 +170,13 @@ int workmodel_import(const struct workmodel_source *source,
             import_service(&import, name, service);
         workmodel_check_calls(&import.conversion.calls, source->model.root, notes, problems);
     }
-    workmodel_calls_free(&import.conversion.calls);
     json_decref(import.overrides);
-    if (problems->count > before) {
+    /* Simulated calls leave no pod. */
+    bool right = problems->count == before;
+    if (right && source->egress && strcmp(source->egress, "forward") == 0)
+        workmodel_add_urls(&import.conversion.calls, &import.made);
+    workmodel_calls_free(&import.conversion.calls);
+    if (!right) {
         workmodel_documents_free(&import.made);
         return -EINVAL;
     }

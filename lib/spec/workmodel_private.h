@@ -121,6 +121,18 @@ json_t *workmodel_parameters(struct conversion *conversion, json_t *notes,
 void workmodel_check_calls(const struct workmodel_calls *calls, json_t *model, json_t *notes,
                            struct problems *problems);
 
+/* A service as an end of a call; borrowed texts. namespace NULL: none is given. */
+struct workmodel_end {
+    const char *name, *namespace, *path;
+};
+
+/* The URL that the caller must be given to reach the callee in a cluster; NULL when the callee's
+ * name is enough. Owned by the caller of this. */
+char *workmodel_url(const struct workmodel_end *caller, const struct workmodel_end *callee);
+
+/* Writes these URLs into the documents, one for each service of the model; all calls are right. */
+void workmodel_add_urls(const struct workmodel_calls *calls, struct workmodel_documents *made);
+
 void workmodel_calls_free(struct workmodel_calls *calls);
 
 #endif

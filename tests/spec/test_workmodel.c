@@ -15,7 +15,7 @@ static json_t *load(const char *text)
 }
 
 struct given {
-    const char *model, *mesh, *parameters;
+    const char *model, *mesh, *parameters, *egress;
 };
 
 static int import(const struct given *given, struct workmodel_documents *made,
@@ -24,8 +24,10 @@ static int import(const struct given *given, struct workmodel_documents *made,
     json_auto_t *model = load(given->model);
     json_auto_t *mesh = given->mesh ? load(given->mesh) : NULL;
     json_auto_t *parameters = given->parameters ? load(given->parameters) : NULL;
-    struct workmodel_source source = {
-        .model = {"m.json", model}, .mesh = {"g.json", mesh}, .parameters = {"k.json", parameters}};
+    struct workmodel_source source = {.model = {"m.json", model},
+                                      .mesh = {"g.json", mesh},
+                                      .parameters = {"k.json", parameters},
+                                      .egress = given->egress};
     return workmodel_import(&source, made, problems);
 }
 
@@ -177,13 +179,15 @@ Test(workmodel, a_mesh)
         "{\"s0\": {\"external_services\": [{\"seq_len\": 2, \"services\": [\"s1\"]}]}}"};
 
     for (size_t i = 0; i < 2; i++)
-        expect((struct given){"{\"s0\": {}, \"s1\": {}}", meshes[i], NULL}, 0,
+        expect((struct given){"{\"s0\": {}, \"s1\": {}}", meshes[i], NULL, NULL}, 0,
                "{\"workload\": {\"externalServices\": [{\"services\": [\"s1\"]}]}}", "");
-    expect((struct given){"{\"s0\": {\"external_services\": []}, \"s1\": {}}", meshes[0], NULL}, 0,
-           "{\"workload\": {\"externalServices\": []}}",
-           "g.json: /s0: the work model says itself whom it calls; left out\n");
+    expect(
+        (struct given){"{\"s0\": {\"external_services\": []}, \"s1\": {}}", meshes[0], NULL, NULL},
+        0, "{\"workload\": {\"externalServices\": []}}",
+        "g.json: /s0: the work model says itself whom it calls; left out\n");
     refused((struct given){"{\"s0\": {}}",
-                           "{\"s0\": [{\"services\": [\"s5\"]}], \"s7\": [], \"s8\": 1}", NULL},
+                           "{\"s0\": [{\"services\": [\"s5\"]}], \"s7\": [], \"s8\": 1}", NULL,
+                           NULL},
             "g.json: /s7: not a service of the work model m.json\n"
             "g.json: /s8: not a service of the work model m.json\n"
             "g.json: /s0/0/services/0: no service \"s5\" in the work model\n");
@@ -195,7 +199,8 @@ Test(workmodel, parameters_count_for_all_services)
                           NULL,
                           "{\"K8sParameters\": {\"replicas\": 4, \"path\": \"/x\", \"namespace\": "
                           "\"mub\", \"memory-limits\": \"1Gi\", \"sleep\": 2}, \"OutputPath\": "
-                          "\"x\"}"},
+                          "\"x\"}",
+                          NULL},
            0,
            "{\"replicas\": 4, \"resources\": {\"limits\": {\"cpu\": \"2\", \"memory\": \"1Gi\"}}, "
            "\"workload\": {\"path\": \"/x\"}}",
@@ -204,16 +209,16 @@ Test(workmodel, parameters_count_for_all_services)
     /* Told once, not for each service. */
     refused(
         (struct given){"{\"s0\": {}, \"s1\": {\"replicas\": -1}}", NULL,
-                       "{\"K8sParameters\": {\"replicas\": \"two\", \"namespace\": \"A\"}}"},
+                       "{\"K8sParameters\": {\"replicas\": \"two\", \"namespace\": \"A\"}}", NULL},
         "k.json: /K8sParameters/namespace: \"A\" is not a namespace (lower-case letters, digits "
         "and -), such as mubench-dpu\n"
         "k.json: /K8sParameters/replicas: must be a whole number, not \"two\"; give 0 to 1000\n"
         "m.json: /s1/replicas: -1 is below 0; give 0 to 1000\n");
-    refused((struct given){"{\"s0\": {}}", NULL, "{\"s0\": {}}"},
+    refused((struct given){"{\"s0\": {}}", NULL, "{\"s0\": {}}", NULL},
             "k.json: no K8sParameters in it; is it the right file?\n");
-    refused((struct given){"{\"s0\": {}}", NULL, "[]"},
+    refused((struct given){"{\"s0\": {}}", NULL, "[]", NULL},
             "k.json: must be an object with K8sParameters in it, not a list\n");
-    refused((struct given){"{\"K8sParameters\": {}}", NULL, NULL},
+    refused((struct given){"{\"K8sParameters\": {}}", NULL, NULL, NULL},
             "m.json: this is a K8sParameters.json, not a work model; give the work model first\n");
 }
 
@@ -476,6 +481,90 @@ Test(workmodel, export_tells_what_it_leaves_out)
     cr_assert(json_equal(json_object_get(model, "s0"), service), "%s", dump);
 }
 
+#define TO(services) "\"external_services\": [{\"services\": [" services "]}]"
+
+/* An agent finds who has its own path, in its own namespace; of others it is told the URL, which an
+ * export leaves out again. */
+Test(workmodel, where_callees_answer)
+{
+    static const char model[] = "{\"s0\": {\"namespace\": \"a\", " TO(
+        "\"s1\", \"s2\", \"s1__2\", \"s3\", \"s4\"") "}, \"s1\": {\"namespace\": \"a\", \"path\": "
+                                                     "\"/w\"}, \"s2\": {\"namespace\": \"a\"},"
+                                                     "\"s3\": {\"namespace\": \"b\"}, \"s4\": "
+                                                     "{\"namespace\": \"b\", \"path\": \"/w\"},"
+                                                     "\"s5\": {\"path\": \"/w\", " TO(
+                                                         "\"s6\"") ", \"alternative_behaviors\": "
+                                                                   "{\"x\": {" TO("\"s7\"") "}}}"
+                                                                                            ", "
+                                                                                            "\"s"
+                                                                                            "6\""
+                                                                                            ": "
+                                                                                            "{\""
+                                                                                            "pat"
+                                                                                            "h\""
+                                                                                            ": "
+                                                                                            "\"/"
+                                                                                            "w\""
+                                                                                            "}, "
+                                                                                            "\"s"
+                                                                                            "7\""
+                                                                                            ": "
+                                                                                            "{}"
+                                                                                            "}";
+    struct given given = {.model = model, .egress = "forward"};
+
+    expect(given, 0,
+           "{\"workload\": {\"externalServices\": [{\"services\": [\"s1\", \"s2\", \"s1__2\", "
+           "\"s3\", \"s4\"]}]}, \"egress\": {\"mode\": \"forward\", \"destinations\": ["
+           "{\"name\": \"s1\", \"url\": \"http://s1:8080/w\"},"
+           "{\"name\": \"s3\", \"url\": \"http://s3.b.svc:8080/api/v1\"},"
+           "{\"name\": \"s4\", \"url\": \"http://s4.b.svc:8080/w\"}]}}",
+           "");
+    expect(given, 5,
+           "{\"workload\": {\"path\": \"/w\", \"externalServices\": [{\"services\": [\"s6\"]}], "
+           "\"alternativeBehaviors\": {\"x\": {\"externalServices\": [{\"services\": "
+           "[\"s7\"]}]}}}, \"egress\": {\"mode\": \"forward\", \"destinations\": ["
+           "{\"name\": \"s7\", \"url\": \"http://s7:8080/api/v1\"}]}}",
+           "");
+    expect(given, 6, "{\"workload\": {\"path\": \"/w\"}, \"egress\": {\"mode\": \"forward\"}}", "");
+    /* K8sParameters' path is everybody's. */
+    given.parameters = "{\"K8sParameters\": {\"path\": \"/all\", \"namespace\": \"c\"}}";
+    expect(given, 5,
+           "{\"workload\": {\"path\": \"/all\", \"externalServices\": [{\"services\": [\"s6\"]}], "
+           "\"alternativeBehaviors\": {\"x\": {\"externalServices\": [{\"services\": "
+           "[\"s7\"]}]}}}, \"egress\": {\"mode\": \"forward\"}}",
+           "");
+    /* Simulated calls leave no pod. */
+    given = (struct given){.model = model, .egress = "simulate"};
+    expect(given, 1, "{\"workload\": {\"path\": \"/w\"}, \"egress\": {\"mode\": \"simulate\"}}",
+           "");
+}
+
+/* What is not of an import's making is told. */
+Test(workmodel, export_tells_of_other_destinations)
+{
+    static const char document[] =
+        "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\nmetadata: {name: s0}\nspec:\n"
+        "  workload: {internalService: {computePi: {}}, externalServices: [{services: [s1]}]}\n"
+        "  egress: {mode: forward, destinations: [{name: s1, url: 'http://s1:%s/w'}]}\n---\n"
+        "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\nmetadata: {name: s1}\n"
+        "spec: {workload: {path: /w, internalService: {computePi: {}}}}\n";
+    static const char *const ports[] = {"8080", "80"};
+
+    for (size_t i = 0; i < 2; i++) {
+        cleanup_free char *yaml = xasprintf(document, ports[i]);
+        json_t *list;
+        json_auto_t *model = export(yaml, &list);
+        json_auto_t *notes = list;
+        cr_assert_not_null(model);
+        cr_assert_eq(json_array_size(notes), i, "port %s", ports[i]);
+        if (i)
+            cr_assert_str_eq(json_string_value(json_array_get(notes, 0)),
+                             "a.yaml:6: s0: spec.egress.destinations: no counterpart in muBench, "
+                             "left out");
+    }
+}
+
 /* Behaviours by ?bid=: as the workload, in both of the spellings that muBench's cell wants. */
 Test(workmodel, alternative_behaviors)
 {
@@ -558,7 +647,7 @@ Test(workmodel, comments_stand_at_their_services)
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_buffer struct buffer text = BUFFER_INIT(1 << 16);
     struct given given = {"{\"a\": {\"x\\ny\": 1}, \"b\": {\"z\": 1}}", NULL,
-                          "{\"K8sParameters\": {\"sleep\": 1}}"};
+                          "{\"K8sParameters\": {\"sleep\": 1}}", NULL};
 
     cr_assert_eq(import(&given, &made, &problems), 0);
     cr_assert_eq(workmodel_print(&made, "Title", &text), 0);
