@@ -22,7 +22,7 @@ from containers import ctr
 from processes import eventually
 from world import TOP
 
-sys.path.insert(0, str(TOP / "tests" / "deploy"))
+sys.path[:0] = [str(TOP / "tests" / "deploy"), str(TOP / "tests" / "e2e")]
 
 import manifests  # noqa: E402
 

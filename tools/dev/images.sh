@@ -14,7 +14,7 @@ give the same digest. docs/images.md tells how a cluster gets them.
 
   --engine ENGINE    docker (with buildx), buildah or podman; default: the first of these that works
   --tag TAG          the images' tag (latest)
-  --only IMAGE       agent or operator; default: both
+  --only IMAGE       agent or operator; default: both. cell: a muBench cell in Python, for the node tier of ./dev test
   --output DIR       where the archives go (build/images): mubench-dpu-IMAGE.oci.tar
   --bootstrap-base   make debian:bookworm-slim here with debootstrap instead of pulling it, once; it
                      is kept in ~/.cache/dpumesh/images. Needs root, Debian's debootstrap, and buildah
@@ -54,7 +54,7 @@ while [ $# -gt 0 ]; do
           tag=$2
           ;;
         --only)
-          [[ $2 == agent || $2 == operator ]] || refuse "there is no image $2; one of agent, operator"
+          [[ $2 == agent || $2 == operator || $2 == cell ]] || refuse "there is no image $2; one of agent, operator, cell"
           images=("$2")
           ;;
         --output) output=$2 ;;
@@ -144,6 +144,10 @@ image_name() {
   printf 'docker.io/library/mubench-dpu-%s:%s' "$1" "$tag"
 }
 
+# What an image is built from: its Dockerfile, and the folder that COPY reads.
+declare -A dockerfiles=([agent]=Dockerfile.agent [operator]=Dockerfile.operator [cell]=tests/node/cell/Dockerfile)
+declare -A contexts=([agent]=. [operator]=. [cell]=tests/node/cell)
+
 # docker's own builder writes no OCI layout; one of this kind does.
 docker_builder() {
   docker buildx inspect mubench-dpu > /dev/null 2>&1 ||
@@ -154,8 +158,8 @@ build_by_docker() {
   local options=()
   [ "$cache" = 1 ] || options+=(--no-cache)
   SOURCE_DATE_EPOCH=$epoch docker buildx build --builder mubench-dpu --progress plain --provenance=false \
-    "${options[@]}" "${facts[@]}" --file "Dockerfile.$1" --tag "$(image_name "$1")" \
-    --output "type=oci,tar=false,rewrite-timestamp=true,dest=$scratch/$1" .
+    "${options[@]}" "${facts[@]}" --file "${dockerfiles[$1]}" --tag "$(image_name "$1")" \
+    --output "type=oci,tar=false,rewrite-timestamp=true,dest=$scratch/$1" "${contexts[$1]}"
 }
 
 # buildah and podman take the same words.
@@ -164,7 +168,7 @@ build_by_buildah() {
   [ "$cache" = 1 ] || options+=(--no-cache)
   ! base_is_made || options+=(--volume /etc/apt:/etc/apt:ro)
   "$engine" build "${options[@]}" "${facts[@]}" --build-arg "BASE=$base" --timestamp "$epoch" --format oci \
-    --file "Dockerfile.$1" --tag "$(image_name "$1")" . &&
+    --file "${dockerfiles[$1]}" --tag "$(image_name "$1")" "${contexts[$1]}" &&
     "$engine" push "$(image_name "$1")" "oci:$scratch/$1:$(image_name "$1")" || return
   [ "$cache" = 1 ] || drop_steps "$1"
 }
