@@ -42,6 +42,7 @@ struct http_request {
     struct json_text accept;    /* Accept header, empty without one */
     bool keep_alive;
     bool http10;
+    bool filler;  /* the body is filler (muBench's request-type: iot), and was left out */
     size_t taken; /* bytes of the input that are done with */
 };
 

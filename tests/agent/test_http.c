@@ -213,6 +213,13 @@ Test(http, lengths_of_bodies, .timeout = 100)
         {"Content-Length: 5\v\r\n\r\nhello", CONTROL_400},
         {"Content-Length : 5\r\n\r\nhello", LINE_400},
         {"Content-Lengths: x\r\n\r\n", "POST / keep;"},
+        /* muBench's filler is read to its end, and left out. */
+        {"Request-Type: iot\r\nContent-Length: 5\r\n\r\nhello", "POST / keep;"},
+        {"Content-Length: 5\r\nrequest-type:IOT \r\n\r\nhello", "POST / keep;"},
+        {"request-type: iot\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+         "POST / keep;"},
+        {"request-type: tracedriven\r\nContent-Length: 5\r\n\r\nhello", "POST / keep [hello];"},
+        {"request-types: iot\r\nContent-Length: 5\r\n\r\nhello", "POST / keep [hello];"},
         /* Request smuggling: two ways to say where the body ends, or one that is not known. */
         {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", BOTH_400},
         {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BOTH_400},

@@ -82,6 +82,9 @@ Test(plan, of_a_trace)
         /* What lies deeper is for the one who is called. */
         {"{\"s0\": [{\"s1\": [1, \"x\", {\"s9\": null}]}]}",
          "[\"s1\": [1, \"x\", {\"s9\": null}]]"},
+        /* What muBench's newer cells fill requests with. */
+        {"{\"s0\": [{\"s1\": []}], \"dummy\": \"MMMM\"}", "[\"s1\": []]"},
+        {"{\"dummy\": \"\", \"s0\": [{\"s1\": []}]}", "[\"s1\": []]"},
     };
     cleanup_agent_config struct agent_config *config = trace_config();
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -115,6 +118,11 @@ Test(plan, of_no_trace)
         {"{\"s\\u00300\": []}", "its key must name this service", 12},
         {"{\"s0\\u0000\": []}", "its key must name this service", 12},
         {"{\"s0\": [], \"s0__2\": []}", "it must have one key only, the service's name", 10},
+        {"{\"dummy\": \"M\"}", "it must have one key, the service's name", 14},
+        {"{\"s0\": [], \"dummy\": M}", "a value is expected", 20},
+        {"{\"s0\": [], \"dummy\": \"\", \"s1\": []}",
+         "it must have one key only, the service's name", 23},
+        {"{\"dummy__2\": [], \"s0\": []}", "its key must name this service", 12},
         {"{\"s0\": 1}", "an array is expected", 7},
         {"{\"s0\": {\"s1\": []}}", "a service's value must be a list of groups", 8},
         {"{\"s0\": [1]}", "a group must be an object of services", 8},
