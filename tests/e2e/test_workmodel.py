@@ -182,6 +182,27 @@ def test_the_example_runs_and_answers_along_its_whole_graph(local, bin_dir, dpum
     local.end(process)
 
 
+@pytest.mark.slow
+def test_callees_of_other_paths_are_found_here_too(local, bin_dir, dpumesh, tmp_path):
+    """The URLs that an import writes are names in a cluster; here they mean what runs here."""
+    local.agent = bin_dir / "dpumesh-agent"
+    model = {
+        "s0": {"external_services": [{"seq_len": 2, "services": ["s1", "s2"]}], "namespace": "a"},
+        "s1": {"external_services": [{"seq_len": 1, "services": ["s2"]}], "path": "/work", "namespace": "a"},
+        "s2": {"path": "/x/y", "namespace": "b"},
+    }
+    quiet = {"internal_service": {"loader": {"sleep_stress": {"run": False}, "mean_response_size": 0.01}}}
+    (tmp_path / "m.json").write_text(json.dumps({name: {**one, **quiet} for name, one in model.items()}))
+    dpumesh("import", "m.json", "-o", "app.yaml")
+    urls = [to["url"] for one in yaml.safe_load_all((tmp_path / "app.yaml").read_text()) for to in one["spec"]["egress"].get("destinations", [])]
+    assert urls == ["http://s1:8080/work", "http://s2.b.svc:8080/x/y", "http://s2.b.svc:8080/x/y"]
+    process = local.up(tmp_path / "app.yaml")
+    for _ in range(10):
+        assert ask(local.service("s0")["bridge"][0], "/api/v1")["status"] == 200
+    assert [requests(local.service(name)) for name in model] == [10, 10, 20]
+    local.end(process)
+
+
 def test_notes_are_comments_too(dpumesh, tmp_path):
     """Nothing is left out in silence: each line of standard error stands in the output."""
     _, err = dpumesh("import", EXAMPLE / "workmodel.json", EXAMPLE / "K8sParameters.json", "-o", "a.yaml")

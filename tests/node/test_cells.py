@@ -3,6 +3,7 @@ dashboard can't tell them apart but by the values.
 
     demand                                                  test
     headers, queries and traces through both                test_what_travels_passes_through_both
+    a cell's filler is no trace                             test_a_cells_filler_is_no_trace
     failures are answered alike                             test_failures_are_answered_alike
     sizes and requests are counted alike                    test_sizes_are_counted_alike
     the same series, labels and buckets                     test_the_series_are_the_same
@@ -41,13 +42,14 @@ class Mixed:
 
     def __init__(self, node, space):
         self.node, self.space = node, space
-        self.model = public_model(GRAPH, space.name)
+        # Cells GET s2 and POST to s4.
+        self.model = public_model(GRAPH, space.name, s4={"request_method": "post"})
         space.apply(*(one for name in CELLS for one in cell_objects(name, self.model)), *map(self.ours, OURS))
         for name in CELLS:
             space.kubectl("rollout", "status", f"deployment/{name}", "--timeout=90s", timeout=100)
         space.kubectl("wait", "--for=condition=Ready", "dpu", "--all", "--timeout=90s", timeout=100)
         addresses = {one["metadata"]["name"]: one["spec"]["clusterIP"] for one in node.kubectl_json("-n", space.name, "get", "services")["items"]}
-        self.urls = {name: f"http://{addresses[name]}/api/v1" for name in GRAPH}
+        self.urls = {name: f"http://{addresses[name]}:80/api/v1" for name in GRAPH}
         for url in self.urls.values():
             eventually(lambda url=url: self.status(url) == 200, 40, f"{url} does not answer")
 
@@ -122,6 +124,17 @@ def test_what_travels_passes_through_both(mixed):
     (seen,) = mixed.seen("s1")[before["s1"] + 1 :]
     assert seen["method"] == "POST" and json.loads(seen["body"]) == {"s1__2": [{"s2__3": [leaf]}, {"s2__4": [leaf, leaf]}]}
     assert [json.loads(one["body"]) for one in mixed.seen("s3")[before["s3"] + 1 :]] == [leaf] * 3
+
+
+def test_a_cells_filler_is_no_trace(mixed):
+    """A cell POSTs as many bytes as its work model says, and ours makes the calls of its own: s4 none, s2, which is called by
+    GET, one."""
+    before = {name: mixed.total(name, f"{family('request')}_count") for name in GRAPH}
+    posted = mixed.total("s4", f"{family('request')}_count", method="POST")
+    assert ask(mixed.urls["s1"])[0] == 200
+    grown = {name: mixed.total(name, f"{family('request')}_count") - before[name] for name in GRAPH}
+    assert grown == {"s0": 0, "s1": 1, "s2": 1, "s3": 1, "s4": 1}
+    assert mixed.total("s4", f"{family('request')}_count", method="POST") == posted + 1
 
 
 @pytest.mark.parametrize(

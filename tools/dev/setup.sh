@@ -41,7 +41,7 @@ declare -A sets=(
   [bench]="nginx-light wrk python3 procps"
   [kube]="openssl python3-pytest python3-pytest-timeout python3-yaml curl"
   [images]="buildah debootstrap runc python3-pytest python3-pytest-timeout"
-  [node]="containerd containernetworking-plugins gcc iproute2 iptables libc6-dev prometheus runc tini"
+  [node]="containerd containernetworking-plugins gcc iproute2 iptables libc6-dev prometheus python3-prometheus-client runc tini"
 )
 
 # What stands for the packages on a system whose packages we don't know the names of.
