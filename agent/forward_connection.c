@@ -106,6 +106,11 @@ void link_close_idle(struct forward *f, struct destination *d, bool all)
     }
 }
 
+bool link_current(const struct forward *f, const struct link *l)
+{
+    return !l->tls || tls_current(f->tls, l->tls, f->now_ns);
+}
+
 void link_expire(struct forward *f)
 {
     while (link_next_ns(f) <= f->now_ns)
@@ -192,7 +197,7 @@ static void connected(struct forward *f, uint32_t index)
     }
     cleanup_error struct error *err = NULL;
     if (!f->tls) {
-        f->tls = tls_new();
+        f->tls = tls_new("egress.forward.tls");
         tls_files(f->tls, settings_of(f)->tls.ca, settings_of(f)->tls.certificate,
                   settings_of(f)->tls.key);
     }
@@ -255,6 +260,11 @@ void link_open(struct forward *f, struct destination *d, unsigned address, uint3
 bool link_reuse(struct forward *f, struct destination *d, uint32_t call)
 {
     uint32_t index = d->idle.first;
+    if (index != POOL_NONE && !link_current(f, link_at(f, index))) {
+        /* Those behind it were used before, so they are no newer. */
+        link_close_idle(f, d, false);
+        index = d->idle.first;
+    }
     if (index == POOL_NONE)
         return false;
     leave_idle(f, index);

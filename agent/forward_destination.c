@@ -235,7 +235,7 @@ bool destination_keeps(const struct forward *f, const struct destination *d, con
 {
     const struct address *a = &d->addresses[l->address];
     return l->generation == d->generation && a->present &&
-           !(ejected(f, a) && has_other(f, d, l->address));
+           !(ejected(f, a) && has_other(f, d, l->address)) && link_current(f, l);
 }
 
 void destination_failed(struct forward *f, struct destination *d, unsigned address)

@@ -167,7 +167,8 @@ void destination_look_up(struct forward *f, struct destination *d);
 /* An address to connect to, -1: none is known. Looks the name up when that is due. */
 int destination_address(struct forward *f, struct destination *d);
 
-/* Whether an address may be used, now that calls to it failed or its name moved on. */
+/* Whether a connection may carry another call, now that calls to its address failed, its name moved
+ * on, or files of TLS were renewed. */
 bool destination_keeps(const struct forward *f, const struct destination *d, const struct link *l);
 
 /* How many addresses the name has. */
@@ -199,6 +200,9 @@ void link_close(struct forward *f, uint32_t index);
 
 /* Closes the idle ones of a destination that may not be used any more, or all of them. */
 void link_close_idle(struct forward *f, struct destination *d, bool all);
+
+/* Whether the files of TLS that it was made with are still in force. */
+bool link_current(const struct forward *f, const struct link *l);
 
 /* Closes those that were idle for too long; when the next one is. */
 void link_expire(struct forward *f);

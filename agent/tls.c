@@ -24,19 +24,25 @@ struct file_stamp {
 };
 
 struct tls {
+    const char *section;
     char *paths[FILES]; /* NULL: none */
     struct file_stamp stamps[FILES];
-    uint64_t looked_ns; /* when the stamps were last compared; 0: never */
-    SSL_CTX *context;   /* NULL: no files were usable yet */
+    uint64_t looked_ns;  /* when the stamps were last compared; 0: never */
+    SSL_CTX *context;    /* NULL: no files were usable yet */
+    uint64_t generation; /* of the files in force; another one with each change */
+    char *complaint;     /* what is wrong with the files that are there; NULL: nothing */
 };
 
 struct tls_session {
     SSL *ssl;
+    uint64_t generation; /* of the files that it was opened with */
 };
 
-struct tls *tls_new(void)
+struct tls *tls_new(const char *section)
 {
-    return xcalloc(1, sizeof(struct tls));
+    struct tls *tls = xcalloc(1, sizeof *tls);
+    tls->section = section;
+    return tls;
 }
 
 void tls_free(struct tls *tls)
@@ -46,6 +52,7 @@ void tls_free(struct tls *tls)
     for (unsigned i = 0; i < FILES; i++)
         free(tls->paths[i]);
     SSL_CTX_free(tls->context);
+    free(tls->complaint);
     free(tls);
 }
 
@@ -69,6 +76,7 @@ void tls_files(struct tls *tls, const char *ca, const char *certificate, const c
         return;
     SSL_CTX_free(tls->context);
     tls->context = NULL;
+    tls->generation++;
     tls->looked_ns = 0;
     memset(tls->stamps, 0, sizeof tls->stamps);
 }
@@ -120,39 +128,64 @@ static bool looks_new(struct tls *tls)
     return changed;
 }
 
+/* New files are in force. */
+static void take(struct tls *tls, SSL_CTX *context)
+{
+    if (tls->context)
+        log_info("new files of TLS are in force", LOG_STR("section", tls->section));
+    SSL_CTX_free(tls->context);
+    tls->context = context;
+    tls->generation++;
+    free(tls->complaint);
+    tls->complaint = NULL;
+}
+
+/* The files that are there can't be used. Says so once for each reason: they are tried each second.
+ */
+static void complain(struct tls *tls, const char *why)
+{
+    if (same(tls->complaint, why))
+        return;
+    free(tls->complaint);
+    tls->complaint = xstrdup(why);
+    if (tls->context)
+        log_warn("files of TLS can't be used, the old ones stay", LOG_STR("section", tls->section),
+                 LOG_STR("reason", why));
+}
+
 /* Makes the context stand for the files as they are now, or leaves the old one. */
-static int update(struct tls *tls, uint64_t now_ns, struct error **err)
+static void look_again(struct tls *tls, uint64_t now_ns)
 {
     if (tls->looked_ns && now_ns - tls->looked_ns < NS_PER_S)
-        return tls->context ? 0 : error_make(err, EPROTO, "the files of tls are not usable");
+        return;
     tls->looked_ns = now_ns;
     if (!looks_new(tls) && tls->context)
-        return 0;
+        return;
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     cleanup_error struct error *why = NULL;
     if (context && load(tls, context, &why) == 0) {
-        SSL_CTX_free(tls->context);
-        tls->context = context;
-        return 0;
+        take(tls, context);
+        return;
     }
     SSL_CTX_free(context);
-    const char *text = why ? error_message(why) : reason();
+    complain(tls, why ? error_message(why) : reason());
     /* Half written, perhaps: looked at again in a second, whether or not it changes once more. */
     memset(tls->stamps, 0, sizeof tls->stamps);
-    if (!tls->context)
-        return error_make(err, EPROTO, "%s", text);
-    log_warn("files of egress.forward.tls can't be used, the old ones stay",
-             LOG_STR("reason", text));
-    return 0;
+}
+
+bool tls_current(struct tls *tls, const struct tls_session *session, uint64_t now_ns)
+{
+    look_again(tls, now_ns);
+    return session->generation == tls->generation;
 }
 
 int tls_open(struct tls *tls, int fd, const char *host, uint64_t now_ns,
              struct tls_session **ret_session, struct error **err)
 {
     unsigned char address[sizeof(struct in6_addr)];
-    int result = update(tls, now_ns, err);
-    if (result < 0)
-        return result;
+    look_again(tls, now_ns);
+    if (!tls->context)
+        return error_make(err, EPROTO, "%s: %s", tls->section, tls->complaint);
     SSL *ssl = SSL_new(tls->context);
     bool is_address =
         inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
@@ -168,7 +201,7 @@ int tls_open(struct tls *tls, int fd, const char *host, uint64_t now_ns,
     }
     SSL_set_connect_state(ssl);
     *ret_session = xmalloc(sizeof **ret_session);
-    (*ret_session)->ssl = ssl;
+    **ret_session = (struct tls_session){.ssl = ssl, .generation = tls->generation};
     return 0;
 }
 

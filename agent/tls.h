@@ -1,12 +1,16 @@
 /*
  * The client's side of TLS for calls to https URLs, on a socket that does not block: OpenSSL, with
  * the callee's name verified, and a certificate of our own where one is given. The files are looked
- * at again when a connection is made, at most once a second; new ones that can't be read, or don't
- * belong together, leave the old ones in force. One thread.
+ * at again when a session is opened or asked about, at most once a second; new ones that can't be
+ * read, or don't belong together, leave the old ones in force. One thread.
+ *
+ * A session is bound to the files that it was opened with. Who keeps one asks tls_current() before
+ * it is used again, so that a renewed certificate and a withdrawn authority count under any load.
  */
 #ifndef DPUMESH_AGENT_TLS_H
 #define DPUMESH_AGENT_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,8 +20,9 @@
 struct tls;         /* the files */
 struct tls_session; /* a connection */
 
-/* A place for files; owned by the caller. */
-struct tls *tls_new(void);
+/* A place for files; owned by the caller. section: where the configuration names them, for the log;
+ * static text. */
+struct tls *tls_new(const char *section);
 void tls_free(struct tls *tls);
 
 /* Which files: PEM; each may be NULL. They are read when the next session is opened. */
@@ -29,6 +34,9 @@ void tls_files(struct tls *tls, const char *ca, const char *certificate, const c
  */
 int tls_open(struct tls *tls, int fd, const char *host, uint64_t now_ns,
              struct tls_session **ret_session, struct error **err);
+
+/* Whether the files that a session was opened with are still the ones in force. */
+bool tls_current(struct tls *tls, const struct tls_session *session, uint64_t now_ns);
 
 /* Goes on with the handshake. 0 when it is over, -EAGAIN when more must come or go (*ret_writable:
  * it waits for room), or -EPROTO and a sentence. */

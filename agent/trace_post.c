@@ -66,7 +66,7 @@ struct trace_post *trace_post_new(const struct trace_stop *stop)
     struct trace_post *post = xcalloc(1, sizeof *post);
     post->stop = stop;
     post->fd = -1;
-    post->tls = tls_new();
+    post->tls = tls_new("tracing");
     post->kept = (struct buffer)BUFFER_INIT(KEPT_BYTES_MAX + 1);
     return post;
 }
@@ -356,6 +356,8 @@ int trace_post_send(struct trace_post *post, const char *body, size_t length, ui
                     struct trace_post_result *ret_result, struct error **err)
 {
     post->deadline_ns = deadline_ns;
+    if (post->session && !tls_current(post->tls, post->session, clock_monotonic_ns()))
+        hang_up(post);
     bool kept = post->reused;
     cleanup_error struct error *first = NULL;
     int result = attempt(post, body, length, ret_result, kept ? &first : err);

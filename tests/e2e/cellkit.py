@@ -42,6 +42,7 @@ class Cell:
     def __init__(self, name, calls=None, mean_kb=0.05, status=200, tls=None, address="127.0.0.1", port=0):
         self.name, self.calls, self.mean_kb, self.status = name, calls or {}, mean_kb, status
         self.requests, self.sizes, self.connections = [], [], 0
+        self.clients = []  # whose certificate came with each request: its common name; with client_ca alone
         self.random = random.Random(name)
         self.lock = threading.Lock()
         cell = self
@@ -104,6 +105,7 @@ class Cell:
         travel = {name: handler.headers[name] for name in TRAVEL if name in handler.headers}
         with self.lock:
             self.requests.append(Request(handler.command, handler.path, dict(handler.headers), body))
+            self.clients.append(common_name(handler.connection))
             size = max(1, int(1000 * self.random.expovariate(1 / self.mean_kb)))
         statuses = [self.call(callee, subtree, query, travel) for callee, subtree in self.plan(body)]
         good = path == PATH and all(status == 200 for status in statuses)
@@ -117,6 +119,12 @@ class Cell:
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(text)
+
+
+def common_name(connection):
+    """The name in the certificate that a client has shown, or None."""
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return dict(pair for group in (certificate or {}).get("subject", ()) for pair in group).get("commonName")
 
 
 class Callee:

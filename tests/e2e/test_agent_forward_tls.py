@@ -3,10 +3,12 @@ up without a restart."""
 
 import shutil
 import subprocess
+import time
 
 import pytest
 
 from agentkit import calls, eventually
+from agentkit import request as frame
 from cellkit import Cell, server_tls
 from test_agent_forward import QUIET, results
 
@@ -48,13 +50,13 @@ def stranger(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("other"), "theirs")
 
 
-def agent(start, cell, **tls):
+def agent(start, cell, idle="1h", **tls):
     files = {name: str(path) for name, path in tls.items()}
     return start(
         workload={"internalService": QUIET, "externalServices": calls(["s1"])},
         egress={
             "destinations": [{"name": "s1", "url": cell.url}],
-            "forward": {"tls": files, "retries": {"most": 0}, "idleTimeout": "20ms"},
+            "forward": {"tls": files, "retries": {"most": 0}, "idleTimeout": idle},
         },
     )
 
@@ -123,21 +125,92 @@ def test_no_such_file(start, authority, tmp_path):
         assert "none.crt" in s0.errors()
 
 
-def test_renewed_files(start, authority, stranger, tmp_path):
-    """The authorities' file is replaced by another: the new one counts for the next connection; a bad one changes nothing."""
+# A client that never lets its connection go, and one whose connection is closed between any two calls: the files are
+# looked at under both.
+PACES = {"busy": ("1h", 0), "idle": ("1ms", 0.05)}
+
+
+@pytest.fixture(params=PACES)
+def pace(request):
+    return PACES[request.param]
+
+
+def put(text, path):
+    """Replaces a file at once."""
+    beside = path.with_suffix(".new")
+    beside.write_bytes(text)
+    beside.rename(path)
+
+
+@pytest.mark.slow
+def test_renewed_authority(start, authority, stranger, tmp_path, pace):
+    """The authorities' file is replaced by another, which counts for kept connections too; a bad one changes nothing."""
     ca = tmp_path / "ca.crt"
-    ca.write_bytes(stranger.certificate.read_bytes())
+    ours, theirs = authority.certificate.read_bytes(), stranger.certificate.read_bytes()
+    idle, pause = pace
     with cell(authority.issue("renewed", "IP:127.0.0.1")) as callee:
-        s0 = agent(start, callee, ca=ca)
-        assert s0.ask()["status"] == 500
-        beside = tmp_path / "new.crt"
-        beside.write_bytes(authority.certificate.read_bytes())
-        beside.rename(ca)
-        eventually(lambda: s0.ask()["status"] == 200)
-        ca.write_text("no certificate")
-        # Looked at once a second: two new connections, more than that apart, go by the old ones.
-        eventually(lambda: s0.ask()["status"] == 200 and "the old ones stay" in s0.errors())
-        assert s0.ask()["status"] == 200
+        ca.write_bytes(ours)
+        s0 = agent(start, callee, idle, ca=ca)
+
+        def status():
+            time.sleep(pause)
+            return s0.ask()["status"]
+
+        assert status() == 200
+        put(theirs, ca)
+        eventually(lambda: status() == 500)
+        assert set(results(s0)) == {"ok", "tls"}
+        put(ours, ca)
+        eventually(lambda: status() == 200)
+        put(b"no certificate", ca)
+        failed = results(s0)["tls"]
+        eventually(lambda: status() == 200 and "the old ones stay" in s0.errors())
+        assert "section=egress.forward.tls" in s0.errors()
+        # Tried again each second, and told once.
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            assert status() == 200
+        assert s0.errors().count("the old ones stay") == 1
+        assert results(s0)["tls"] == failed
+
+
+def test_renewed_certificate_under_load(start, authority, tmp_path):
+    """A certificate and its key are swapped as the kubelet does it, by one link: no call is lost by it, each connection
+    is made anew once, and a busy one after its answer."""
+    for name in ("before", "after"):
+        certificate, key = authority.issue(name)
+        folder = tmp_path / f"..{name}"
+        folder.mkdir()
+        certificate.rename(folder / "tls.crt")
+        key.rename(folder / "tls.key")
+    data = tmp_path / "..data"
+    data.symlink_to("..before")
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    with cell(authority.issue("loaded", "IP:127.0.0.1"), client_ca=authority.certificate) as callee:
+        s0 = agent(start, callee, ca=authority.certificate, certificate=tmp_path / "tls.crt", key=tmp_path / "tls.key")
+        with s0.lines() as client:
+            asked = 0
+
+            def ask():
+                nonlocal asked
+                client.send(*[frame()] * 16)
+                assert {answer["status"] for answer in client.receive(16)} == {200}
+                asked += 16
+                return callee.clients[-1]
+
+            ask()
+            assert set(callee.clients) == {"before"}
+            (tmp_path / "..link").symlink_to("..after")
+            (tmp_path / "..link").rename(data)
+            eventually(lambda: ask() == "after")
+            before = callee.connections
+            for _ in range(20):
+                ask()
+            # Those that were busy when it was noticed have been closed, so that all speak for the new one.
+            assert set(callee.clients[-160:]) == {"after"}
+        assert results(s0) == {"ok": asked} and len(callee.requests) == asked
+        assert callee.connections <= before + 16
 
 
 def test_plain_http_at_the_port(start, authority):

@@ -614,3 +614,28 @@ def test_tls(start, tmp_path):
         eventually(lambda: other.metrics().total("dpumesh_trace_exports_total", result="retried") >= 1)
         assert "spans can't be sent" in other.errors()
         collector.wait(4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificates")
+def test_tls_with_renewed_files(start, tmp_path):
+    """The connection to a collector is not kept beyond the authority that it was verified by, and none is lost by it."""
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    ca = tmp_path / "ca.crt"
+    shutil.copy(ours.certificate, ca)
+    with Collector(tls=server_tls(*ours.issue("good", "IP:127.0.0.1"))) as collector:
+        agent = start(tracing=tracing(collector, ca=str(ca)))
+        asked = 0
+
+        def ask():
+            nonlocal asked
+            asked += 1
+            return agent.ask()["status"] == 200
+
+        assert ask()
+        collector.wait(4)
+        shutil.copy(theirs.certificate, ca)
+        eventually(lambda: ask() and agent.metrics().total("dpumesh_trace_exports_total", result="retried") >= 1)
+        assert "spans can't be sent" in agent.errors() and "section=tracing" in agent.errors()
+        shutil.copy(ours.certificate, ca)
+        collector.wait(4 * asked)
