@@ -157,7 +157,8 @@ static void record(struct io *io, const struct pod_message *message)
 static enum pod_direction direction_of(uint32_t id)
 {
     enum crossing_kind kind = (enum crossing_kind)(id >> CROSSING_INDEX_BITS);
-    return kind == CROSSING_ANSWER || kind == CROSSING_CALL ? POD_OUT : POD_IN;
+    return kind == CROSSING_ANSWER || kind == CROSSING_CALL || kind == CROSSING_RETRY ? POD_OUT
+                                                                                      : POD_IN;
 }
 
 static uint32_t bytes_of(const struct io *io, uint32_t id)
@@ -168,6 +169,7 @@ static uint32_t bytes_of(const struct io *io, uint32_t id)
         bytes = exchange_message_bytes(io, index);
         break;
     case CROSSING_REFUSED:
+    case CROSSING_RETRY:
         bytes = index;
         break;
     case CROSSING_ANSWER:
@@ -201,6 +203,7 @@ static void release(struct io *io, uint32_t id, bool first)
         egress_end_call(io, index, first);
         break;
     case CROSSING_REFUSED:
+    case CROSSING_RETRY:
         break;
     }
 }
@@ -215,6 +218,8 @@ static double policy_ns(const struct io *io, uint32_t id)
         return each_ns * io->policy.in_force;
     case CROSSING_CALL:
         return each_ns * io->egress.policies;
+    case CROSSING_RETRY:
+        return each_ns;
     default:
         return 0;
     }
@@ -236,6 +241,8 @@ static double proxy_ns(const struct io *io, uint32_t id)
     double cost_ns = path_host_ns(profile, bytes_of(io, id), direction_of(id) == POD_IN);
     if (id >> CROSSING_INDEX_BITS == CROSSING_REFUSED)
         cost_ns += path_host_ns(profile, CROSSING_BYTES_MIN, false);
+    if (id >> CROSSING_INDEX_BITS == CROSSING_RETRY)
+        cost_ns += path_host_ns(profile, CROSSING_BYTES_MIN, true);
     return cost_ns;
 }
 
@@ -311,6 +318,19 @@ void crossing_refused(struct io *io, uint32_t bytes)
                       path_arm_ns(&c->profile, bytes_of(io, id)) +
                           path_arm_ns(&c->profile, CROSSING_BYTES_MIN) + spend_policy_ns(io, id));
     else if (c->mode == DATAPATH_SIDECAR && c->proxies[POD_IN] && crossing_has_room(io, POD_IN))
+        to_proxy(io, id);
+}
+
+void crossing_retry(struct io *io, uint32_t bytes)
+{
+    struct crossing *c = &io->crossing;
+    uint32_t index = bytes < CROSSING_INDEX_MASK ? bytes : CROSSING_INDEX_MASK;
+    uint32_t id = (uint32_t)CROSSING_RETRY << CROSSING_INDEX_BITS | index;
+    if (c->mode == DATAPATH_DPU)
+        pod_spend_arm(&c->model.pod, POD_OUT, (double)io->now_ns,
+                      path_arm_ns(&c->profile, CROSSING_BYTES_MIN) +
+                          path_arm_ns(&c->profile, bytes_of(io, id)) + spend_policy_ns(io, id));
+    else if (c->mode == DATAPATH_SIDECAR && c->proxies[POD_OUT] && crossing_has_room(io, POD_OUT))
         to_proxy(io, id);
 }
 

@@ -36,11 +36,12 @@ enum crossing_kind {
     CROSSING_ANSWER,
     CROSSING_CALL,
     CROSSING_RESULT,
-    CROSSING_REFUSED /* nothing crosses: a proxy's work on a request that a policy refused */
+    CROSSING_REFUSED, /* nothing crosses: a proxy's work on a request that a policy refused */
+    CROSSING_RETRY    /* likewise: its work on a call that it sends once more */
 };
 
 /* A message's number in the model: its kind, and the index of its exchange or call; of a refused
- * one, its bytes. */
+ * one and of a retry, its bytes. */
 enum { CROSSING_INDEX_BITS = 28, CROSSING_INDEX_MASK = (1 << CROSSING_INDEX_BITS) - 1 };
 
 /* Models that a reload left behind and that are not empty yet; more reloads than this while
@@ -113,6 +114,10 @@ void crossing_begin(struct io *io, enum crossing_kind kind, uint32_t index);
 /* A policy refused a request of so many bytes: the proxy has read it, and answers it, and nothing
  * goes further. */
 void crossing_refused(struct io *io, uint32_t bytes);
+
+/* A call of so many bytes is tried again: the proxy has read the answer, if there was one, and
+ * sends the call once more; the host and DMA have nothing to do with it. */
+void crossing_retry(struct io *io, uint32_t bytes);
 
 /* Lets cross what is due; true when anything moved. */
 bool crossing_work(struct io *io);

@@ -28,6 +28,7 @@ void egress_destroy(struct io *io)
     forward_free(io->egress.forward);
     egress_free_callees(io);
     egress_free_simulated(io);
+    egress_free_attempts(io);
     pool_destroy(&io->egress.calls);
 }
 
@@ -118,8 +119,12 @@ static void finish_due(struct io *io)
     for (uint32_t index; (index = wheel_pop(&e->wheel)) != POOL_NONE;) {
         const struct egress_call *call = call_at(e, index);
         uint64_t late_ns = io->now_ns - call->node.deadline_ns;
-        metric_observe(m->latency_delivered, (double)call->due_us / 1e6 + (double)late_ns / 1e9);
-        egress_answered(io, index, call->status, 0); /* nobody wrote an answer */
+        bool rested = e->attempts && e->attempts[index].resting;
+        if (!rested)
+            metric_observe(m->latency_delivered,
+                           (double)call->due_us / 1e6 + (double)late_ns / 1e9);
+        if (egress_simulated_due(io, index))
+            egress_answered(io, index, call->status, 0); /* nobody wrote an answer */
     }
 }
 
@@ -173,6 +178,8 @@ static void take_call(struct io *io, uint32_t index, const struct descriptor *d,
     call->bytes = d->length;
     call->first = false;
     call->counted = call->excused = false;
+    if (io->egress.attempts)
+        io->egress.attempts[index] = (struct egress_attempt){.bytes = d->length};
     if (io->trace)
         trace_call_taken(io, index);
     metric_add(io->agent->metrics.calls, 1);

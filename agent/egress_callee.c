@@ -97,6 +97,14 @@ bool egress_passes(struct io *io, struct egress_call *call)
     return call->counted;
 }
 
+void egress_retried(struct io *io, uint32_t bytes, bool granted)
+{
+    enum policy_outcome outcome = granted ? POLICY_RETRIED : POLICY_REFUSED;
+    metric_add(io->agent->metrics.policy.requests[POLICY_RETRY][outcome], 1);
+    if (granted)
+        crossing_retry(io, bytes);
+}
+
 void egress_tell_breaker(struct io *io, const struct egress_call *call)
 {
     if (!call->counted)

@@ -15,6 +15,11 @@ static void done(void *context, uint32_t index, const struct forward_result *res
                     bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX);
 }
 
+static void retried(void *context, uint32_t sent_bytes, bool granted)
+{
+    egress_retried(context, sent_bytes, granted);
+}
+
 static bool asks_for_forward(const struct egress_settings *settings)
 {
     if (settings->mode == EGRESS_FORWARD)
@@ -35,6 +40,7 @@ void egress_configure(struct io *io)
                                   .scratch_size = SCRATCH,
                                   .seed = settings->seed ? settings->seed : clock_monotonic_ns(),
                                   .done = done,
+                                  .retried = retried,
                                   .context = io};
     cleanup_error struct error *err = NULL;
     if (!e->forward && asks_for_forward(settings) && forward_new(&setup, &e->forward, &err) < 0)

@@ -15,14 +15,22 @@
 
 /* A destination. Made when it is first called. */
 struct simulated {
-    const struct distribution *latency;  /* of the configuration in force */
-    const struct outside_faults *faults; /* likewise; NULL: none */
-    uint64_t stream;                     /* of seed and name */
-    uint64_t number;                     /* of the next call */
+    const struct distribution *latency;   /* of the configuration in force */
+    const struct outside_faults *faults;  /* likewise; NULL: none */
+    const struct retry_settings *retries; /* likewise */
+    struct retry_budget budget;
+    uint64_t stream; /* of seed and name */
+    uint64_t number; /* of the next call */
     struct slow_periods slow;
     /* Made when first counted, by result; those of errors by what the settings call them. */
     struct metric *results[OUTSIDE_RESULTS], *errors[FAULT_ERRORS_MAX];
 };
+
+/* Whether simulated calls to it may be tried again: none of them fails to reach its callee. */
+static bool may_retry(const struct retry_settings *retries)
+{
+    return retries->most > 0 && retries->on & ~(unsigned)RETRY_CONNECT;
+}
 
 /* Callees that have no number share a place behind the others. */
 enum { PLACES = TARGETS_MAX + 1 };
@@ -39,6 +47,7 @@ static void configure(const struct io *io, struct simulated *s, const char *name
     const struct outside_faults *faults = egress_faults(egress, special);
     s->latency = egress_latency(egress, special);
     s->faults = egress_faults_given(faults) ? faults : NULL;
+    s->retries = egress_retries(egress, special);
     /* Of the settings before. */
     s->slow = (struct slow_periods){0};
     memset(s->errors, 0, sizeof s->errors);
@@ -68,8 +77,21 @@ void egress_seed(struct io *io)
     egress_free_simulated(io); /* they count from 0 again */
 }
 
+/* Room for what further attempts need, once a configuration has some. */
+static void make_attempts(struct io *io)
+{
+    struct egress *e = &io->egress;
+    const struct egress_settings *egress = &io_config(io)->egress;
+    bool any = may_retry(&egress->retries);
+    for (size_t i = 0; i < egress->destination_count; i++)
+        any |= egress->destinations[i].retries_given && may_retry(&egress->destinations[i].retries);
+    if (any && !e->attempts)
+        e->attempts = xcalloc(e->calls.capacity, sizeof *e->attempts);
+}
+
 void egress_configure_simulated(struct io *io)
 {
+    make_attempts(io);
     for (unsigned i = 0; io->egress.simulated && i < PLACES; i++)
         if (io->egress.simulated[i])
             configure(io, io->egress.simulated[i], name_of(i));
@@ -81,6 +103,11 @@ void egress_free_simulated(struct io *io)
         free(io->egress.simulated[i]);
     free(io->egress.simulated);
     io->egress.simulated = NULL;
+}
+
+void egress_free_attempts(struct io *io)
+{
+    free(io->egress.attempts);
 }
 
 /* What is counted as which fault. */
@@ -142,26 +169,52 @@ static void count_result(const struct io *io, struct simulated *s, const struct 
     metric_add(*series, 1);
 }
 
-void egress_begin_simulated(struct io *io, uint32_t index, uint64_t begun_ns)
+/* Why this attempt may be tried again: enum retry_cause. */
+static unsigned causes_of(const struct simulated *s, const struct outside_call *met)
+{
+    switch (met->result) {
+    case OUTSIDE_PARTIAL:
+    case OUTSIDE_LOST: /* the connection was given up */
+        return RETRY_RESET;
+    case OUTSIDE_ERROR:
+        return error_status(s, met) >= 500 ? RETRY_5XX : 0;
+    default:
+        return 0;
+    }
+}
+
+/* Cuts an attempt that would take longer than it may. When it began, and why it failed so far; the
+ * same, or RETRY_TIMEOUT when its own time is over first, or 0 when the call's is. */
+static unsigned cut(struct io *io, const struct simulated *s, struct egress_call *call,
+                    uint64_t begun_ns, unsigned causes)
+{
+    uint64_t timeout = egress_timeout_ns(io, call->target), attempt = s->retries->try_timeout_ns;
+    uint64_t call_ends = timeout ? egress_submitted_ns(io, call->stamp_us) + timeout : UINT64_MAX;
+    uint64_t attempt_ends = attempt ? begun_ns + attempt : UINT64_MAX;
+    uint64_t ends_ns = attempt_ends < call_ends ? attempt_ends : call_ends;
+    if (call->node.deadline_ns <= ends_ns)
+        return causes;
+    call->node.deadline_ns = ends_ns > begun_ns ? ends_ns : begun_ns;
+    call->status = 504;
+    call->excused = false;
+    return attempt_ends < call_ends ? RETRY_TIMEOUT : 0;
+}
+
+/* The attempt of that number of retries of the n-th call; causes are where it fails. */
+static unsigned begin_attempt(struct io *io, struct simulated *s, uint32_t index, uint64_t number,
+                              unsigned retries, uint64_t begun_ns)
 {
     struct egress *e = &io->egress;
     struct egress_call *call = pool_at(&e->calls, index);
-    struct simulated *s = simulated_of(io, call->target);
     uint64_t since_ns = begun_ns > e->seeded_ns ? begun_ns - e->seeded_ns : 0;
     bool slow = s->faults && slow_periods_at(&s->slow, s->faults, s->stream, since_ns);
-    struct outside_call met = outside_call(s->latency, s->faults, s->stream, s->number++, slow);
-    uint64_t timeout = egress_timeout_ns(io, call->target);
-    uint64_t submitted = egress_submitted_ns(io, call->stamp_us);
+    struct outside_call met = outside_call(
+        s->latency, s->faults, outside_attempt_stream(s->stream, retries), number, slow);
     bool silent = met.result == OUTSIDE_SILENT;
     uint64_t asked = silent ? DISTRIBUTION_DRAW_MAX_NS : met.delay_ns;
     call->node.deadline_ns = begun_ns + asked;
     settle(s, &met, call);
-    if (timeout && call->node.deadline_ns > submitted + timeout) {
-        uint64_t ends_ns = submitted + timeout;
-        call->node.deadline_ns = ends_ns > begun_ns ? ends_ns : begun_ns;
-        call->status = 504;
-        call->excused = false;
-    }
+    unsigned causes = cut(io, s, call, begun_ns, causes_of(s, &met));
     if (silent) /* no latency was asked for: it is as long as the call is waited for */
         asked = call->node.deadline_ns - begun_ns;
     uint64_t due_us = (call->node.deadline_ns - begun_ns) / NS_PER_US;
@@ -171,6 +224,62 @@ void egress_begin_simulated(struct io *io, uint32_t index, uint64_t begun_ns)
     if (s->faults)
         count_faults(io, &met, slow);
     if (io->trace)
-        trace_call_begun(io, index, asked, false);
+        trace_call_attempted(io, index, asked, retries > 0);
     wheel_add(&e->wheel, index);
+    return causes;
+}
+
+void egress_begin_simulated(struct io *io, uint32_t index, uint64_t begun_ns)
+{
+    struct egress_attempt *attempt = io->egress.attempts ? &io->egress.attempts[index] : NULL;
+    const struct egress_call *call = pool_at(&io->egress.calls, index);
+    struct simulated *s = simulated_of(io, call->target);
+    uint64_t number = s->number++;
+    retry_earn(&s->budget, s->retries);
+    unsigned causes = begin_attempt(io, s, index, number, 0, begun_ns);
+    if (!attempt)
+        return;
+    attempt->number = number;
+    attempt->causes = (uint8_t)causes;
+    attempt->may = true;
+}
+
+/* Whether the call rests now, before its next attempt. */
+static bool rest(struct io *io, struct simulated *s, uint32_t index)
+{
+    struct egress *e = &io->egress;
+    struct egress_attempt *attempt = &e->attempts[index];
+    struct egress_call *call = pool_at(&e->calls, index);
+    if (!(attempt->causes & s->retries->on) || attempt->retries >= s->retries->most)
+        return false;
+    uint64_t timeout = egress_timeout_ns(io, call->target);
+    uint64_t wait_ns =
+        retry_wait_ns(s->retries, attempt->retries,
+                      outside_wait_unit(s->stream, attempt->number, attempt->retries));
+    if (timeout && io->now_ns + wait_ns >= egress_submitted_ns(io, call->stamp_us) + timeout)
+        return false;
+    bool granted = retry_take(&s->budget);
+    egress_retried(io, attempt->bytes, granted);
+    if (!granted)
+        return false;
+    attempt->retries++;
+    attempt->resting = true;
+    call->node.deadline_ns = io->now_ns + wait_ns;
+    wheel_add(&e->wheel, index);
+    return true;
+}
+
+bool egress_simulated_due(struct io *io, uint32_t index)
+{
+    struct egress_attempt *attempt = io->egress.attempts ? &io->egress.attempts[index] : NULL;
+    const struct egress_call *call = pool_at(&io->egress.calls, index);
+    if (!attempt || !attempt->may)
+        return true;
+    struct simulated *s = simulated_of(io, call->target);
+    if (!attempt->resting)
+        return !rest(io, s, index);
+    attempt->resting = false;
+    attempt->causes = (uint8_t)begin_attempt(io, s, index, attempt->number, attempt->retries,
+                                             call->node.deadline_ns);
+    return false;
 }

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-enum { RETRY_TOKENS_MAX = 100, REQUEST_BYTES_MAX = 1 << 30 };
+enum { REQUEST_BYTES_MAX = 1 << 30 };
 
 /* A call that nothing else limits ends after this. */
 #define LONGEST_NS (1800 * NS_PER_S)
@@ -56,6 +56,8 @@ void call_timer(struct forward *f, uint32_t index, uint64_t when_ns)
 {
     struct call *call = call_at(f, index);
     uint64_t deadline = call->asked.deadline_ns;
+    if (call->try_deadline_ns < deadline)
+        deadline = call->try_deadline_ns;
     heap_set(&f->timers, index, &call->timer, when_ns < deadline ? when_ns : deadline);
 }
 
@@ -63,6 +65,14 @@ static void tell(struct forward *f, uint32_t owner, const struct forward_result 
 {
     metric_add(f->setup.metrics->ended[result->outcome], 1);
     f->setup.done(f->setup.context, owner, result);
+}
+
+/* The first attempt, or one out of the budget; others go on within its time. */
+static void begin_attempt(struct forward *f, const struct destination *d, uint32_t index)
+{
+    uint64_t timeout_ns = d->retries->try_timeout_ns;
+    call_at(f, index)->try_deadline_ns = timeout_ns ? f->now_ns + timeout_ns : UINT64_MAX;
+    call_place(f, index);
 }
 
 void forward_begin(struct forward *f, const struct forward_call *asked, uint64_t now_ns)
@@ -81,14 +91,13 @@ void forward_begin(struct forward *f, const struct forward_call *asked, uint64_t
                           .connection = POOL_NONE,
                           .stage = CALL_BACKOFF,
                           .asked = *asked,
-                          .begun_ns = now_ns};
+                          .begun_ns = now_ns,
+                          .try_deadline_ns = UINT64_MAX};
     if (call->asked.deadline_ns > now_ns + LONGEST_NS)
         call->asked.deadline_ns = now_ns + LONGEST_NS;
     metric_add(d->calls, 1);
-    d->retry_tokens += settings_of(f)->retry_budget_percent / 100.0;
-    if (d->retry_tokens > RETRY_TOKENS_MAX)
-        d->retry_tokens = RETRY_TOKENS_MAX;
-    call_place(f, index);
+    retry_earn(&d->budget, d->retries);
+    begin_attempt(f, d, index);
 }
 
 /* Whether a call may be put on a connection now: those that wait go first. */
@@ -154,37 +163,53 @@ static bool next_address(struct forward *f, struct call *call)
     return true;
 }
 
-/* Takes a further attempt out of the budget; false: there is none. */
-static bool take_retry(struct forward *f, struct call *call)
+/* Takes a further attempt out of the budget, and waits for it; false: the call is over. */
+static bool try_again(struct forward *f, uint32_t index, unsigned causes)
 {
+    struct call *call = call_at(f, index);
     struct destination *d = destination_of(f, call->asked.target);
-    if (call->retries >= settings_of(f)->retries || d->retry_tokens < 1)
+    if (!(causes & d->retries->on) || call->retries >= d->retries->most)
+        return false;
+    uint64_t wait_ns = retry_wait_ns(d->retries, call->retries, random_unit(&f->random));
+    if (f->now_ns + wait_ns >= call->asked.deadline_ns)
+        return false;
+    bool granted = retry_take(&d->budget);
+    if (f->setup.retried)
+        f->setup.retried(f->setup.context, call->sent_bytes, granted);
+    if (!granted)
         return false;
     call->retries++;
     call->addresses_tried = 0;
-    d->retry_tokens -= 1;
+    call->connection = POOL_NONE;
+    call->stage = CALL_BACKOFF;
+    call->try_deadline_ns = UINT64_MAX;
     count_retry(f, FORWARD_RETRY_BUDGETED);
+    call_timer(f, index, f->now_ns + wait_ns);
     return true;
 }
 
-void call_failed(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe)
+void call_failed(struct forward *f, uint32_t index, enum forward_outcome outcome, unsigned causes)
 {
     struct call *call = call_at(f, index);
     call->connection = POOL_NONE;
     call->stage = CALL_BACKOFF;
-    if (safe && f->now_ns < call->asked.deadline_ns) {
-        if (next_address(f, call)) {
-            call_place(f, index);
-            return;
-        }
-        double most = (double)settings_of(f)->backoff_ns * (1u << call->retries);
-        uint64_t wait_ns = (uint64_t)(most * random_unit(&f->random));
-        if (f->now_ns + wait_ns < call->asked.deadline_ns && take_retry(f, call)) {
-            call_timer(f, index, f->now_ns + wait_ns);
-            return;
-        }
+    if (causes & RETRY_CONNECT && f->now_ns < call->asked.deadline_ns &&
+        f->now_ns < call->try_deadline_ns && next_address(f, call)) {
+        call_place(f, index);
+        return;
     }
-    call_end(f, index, outcome, 0, 0);
+    if (!try_again(f, index, causes))
+        call_end(f, index, outcome, 0, 0);
+}
+
+void call_answered(struct forward *f, uint32_t index, enum forward_outcome outcome, unsigned status,
+                   uint64_t received_bytes)
+{
+    unsigned causes = outcome == FORWARD_MALFORMED                 ? RETRY_RESET
+                      : outcome == FORWARD_STATUS && status >= 500 ? RETRY_5XX
+                                                                   : 0;
+    if (!try_again(f, index, causes))
+        call_end(f, index, outcome, status, received_bytes);
 }
 
 void call_again(struct forward *f, uint32_t index)
@@ -197,31 +222,39 @@ void call_again(struct forward *f, uint32_t index)
     call_place(f, index);
 }
 
-/* The time of a call's timer has come. */
-static void call_due(struct forward *f, uint32_t index)
+/* The call's time is over, its attempt's, or that for connecting: what it was at ends. */
+static void call_late(struct forward *f, uint32_t index)
 {
     struct call *call = call_at(f, index);
     struct destination *d = destination_of(f, call->asked.target);
     bool late = f->now_ns >= call->asked.deadline_ns;
-    if (call->stage == CALL_BACKOFF && !late) {
-        call_place(f, index);
-        return;
-    }
+    bool attempt_late = f->now_ns >= call->try_deadline_ns;
+    bool reached = call->stage == CALL_CARRIED;
     if (call->stage == CALL_WAITING)
         destination_leave(f, d, index);
-    bool connecting = false;
     if (call->stage == CALL_CARRIED) {
         const struct link *l = link_at(f, call->connection);
-        unsigned address = l->address;
-        connecting = l->stage < LINK_BUSY;
-        destination_failed(f, d, address);
+        reached = l->stage >= LINK_BUSY;
+        destination_failed(f, d, l->address);
         link_close(f, call->connection);
     }
-    if (connecting && !late)
-        call_failed(f, index, FORWARD_CONNECT_TIMEOUT, true);
-    else
+    if (late)
         call_end(f, index, FORWARD_TIMEOUT, 0, 0);
+    else if (attempt_late)
+        call_failed(f, index, FORWARD_TIMEOUT, RETRY_TIMEOUT | (reached ? 0 : RETRY_CONNECT));
+    else
+        call_failed(f, index, FORWARD_CONNECT_TIMEOUT, RETRY_CONNECT);
     destination_pump(f, d);
+}
+
+/* The time of a call's timer has come. */
+static void call_due(struct forward *f, uint32_t index)
+{
+    const struct call *call = call_at(f, index);
+    if (call->stage == CALL_BACKOFF && f->now_ns < call->asked.deadline_ns)
+        begin_attempt(f, destination_of(f, call->asked.target), index);
+    else
+        call_late(f, index);
 }
 
 void forward_event(struct forward *f, uint64_t data, uint32_t events, uint64_t now_ns)

@@ -107,6 +107,10 @@ struct forward_result {
 
 typedef void forward_done(void *context, uint32_t owner, const struct forward_result *result);
 
+/* A call whose attempt sent so many bytes is tried again out of the budget; granted false: that is
+ * spent, so it is not. */
+typedef void forward_retried(void *context, uint32_t sent_bytes, bool granted);
+
 struct forward_setup {
     int epoll; /* borrowed */
     const struct forward_metrics *metrics;
@@ -114,7 +118,8 @@ struct forward_setup {
     size_t scratch_size;
     uint64_t seed; /* of the waits before retries */
     forward_done *done;
-    void *context; /* of done */
+    forward_retried *retried; /* NULL: nobody asks */
+    void *context;            /* of both */
 };
 
 /* 0 and a client that is owned by the caller, or -errno and a sentence. */

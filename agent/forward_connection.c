@@ -125,7 +125,7 @@ uint64_t link_next_ns(const struct forward *f)
 }
 
 /* The attempt that this connection carries failed. */
-void link_fail(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe)
+void link_fail(struct forward *f, uint32_t index, enum forward_outcome outcome, unsigned causes)
 {
     struct link *l = link_at(f, index);
     struct destination *d = link_destination(f, l);
@@ -138,7 +138,7 @@ void link_fail(struct forward *f, uint32_t index, enum forward_outcome outcome, 
         call_again(f, call);
     } else {
         destination_failed(f, d, address);
-        call_failed(f, call, outcome, safe);
+        call_failed(f, call, outcome, causes);
     }
     destination_pump(f, d);
 }
@@ -183,7 +183,7 @@ static void handshake(struct forward *f, uint32_t index)
     } else {
         log_warn("no TLS with a callee", LOG_STR("host", link_destination(f, l)->host),
                  LOG_STR("reason", error_message(err)));
-        link_fail(f, index, FORWARD_TLS, true);
+        link_fail(f, index, FORWARD_TLS, RETRY_CONNECT);
     }
 }
 
@@ -204,7 +204,7 @@ static void connected(struct forward *f, uint32_t index)
     if (tls_open(f->tls, l->fd, d->host, f->now_ns, &l->tls, &err) < 0) {
         log_warn("no TLS with a callee", LOG_STR("host", d->host),
                  LOG_STR("reason", error_message(err)));
-        link_fail(f, index, FORWARD_TLS, true);
+        link_fail(f, index, FORWARD_TLS, RETRY_CONNECT);
         return;
     }
     l->stage = LINK_HANDSHAKE;
@@ -234,7 +234,7 @@ void link_open(struct forward *f, struct destination *d, unsigned address, uint3
 {
     uint32_t index = pool_take(&f->links);
     if (index == POOL_NONE) {
-        call_failed(f, call, FORWARD_UNREACHABLE, true);
+        call_failed(f, call, FORWARD_UNREACHABLE, RETRY_CONNECT);
         return;
     }
     struct link *l = link_at(f, index);
@@ -254,7 +254,7 @@ void link_open(struct forward *f, struct destination *d, unsigned address, uint3
     if (result == 0)
         connected(f, index);
     else if (result != -EINPROGRESS)
-        link_fail(f, index, link_outcome(-result), true);
+        link_fail(f, index, link_outcome(-result), RETRY_CONNECT);
 }
 
 bool link_reuse(struct forward *f, struct destination *d, uint32_t call)
@@ -281,7 +281,7 @@ static void finish_connecting(struct forward *f, uint32_t index)
     socklen_t length = sizeof error;
     getsockopt(link_at(f, index)->fd, SOL_SOCKET, SO_ERROR, &error, &length);
     if (error)
-        link_fail(f, index, link_outcome(error), true);
+        link_fail(f, index, link_outcome(error), RETRY_CONNECT);
     else
         connected(f, index);
 }

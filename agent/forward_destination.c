@@ -8,11 +8,10 @@
 #include "base/memory.h"
 
 enum {
-    SERVICE_PORT = 8080,    /* of the Service that the operator makes */
-    TTL_MIN_S = 1,          /* names are looked up no more often */
-    TTL_MAX_S = 300,        /* nor more rarely */
-    EJECTIONS_COUNTED = 10, /* the ban grows no further */
-    RETRY_TOKENS_AT_FIRST = 10
+    SERVICE_PORT = 8080,   /* of the Service that the operator makes */
+    TTL_MIN_S = 1,         /* names are looked up no more often */
+    TTL_MAX_S = 300,       /* nor more rarely */
+    EJECTIONS_COUNTED = 10 /* the ban grows no further */
 };
 
 /* How long a name that could not be looked up is not looked up again. */
@@ -118,6 +117,7 @@ void destination_configure(struct forward *f, struct destination *d)
     const struct egress_destination *special =
         egress_destination(&f->config->egress, name, strlen(name));
     d->real = egress_forwards(&f->config->egress, special);
+    d->retries = egress_retries(&f->config->egress, special);
     char *text = url_of(f->config, name);
     if (d->text && strcmp(d->text, text) == 0)
         free(text);
@@ -134,7 +134,6 @@ struct destination *destination_of(struct forward *f, uint16_t target)
     const char *labels[] = {target_name(target)};
     d->target = target;
     d->idle = d->waiting = FORWARD_LIST_INIT;
-    d->retry_tokens = RETRY_TOKENS_AT_FIRST;
     d->calls = metric_series(f->setup.metrics->calls, labels);
     d->requests = metric_series(f->setup.metrics->requests, labels);
     destination_configure(f, d);

@@ -12,6 +12,7 @@
 #include "agent/tls.h"
 #include "base/buffer.h"
 #include "model/random.h"
+#include "model/retry.h"
 #include "spec/url.h"
 
 enum {
@@ -47,6 +48,7 @@ struct call {
     struct forward_links waiting;
     struct forward_call asked;
     uint64_t begun_ns;
+    uint64_t try_deadline_ns; /* of this attempt; UINT64_MAX: none, or it has not begun */
     uint32_t sent_bytes;
 };
 
@@ -99,7 +101,8 @@ struct destination {
     uint64_t lookup_again_ns;
     struct forward_list idle, waiting;
     uint32_t links, waiting_count;
-    double retry_tokens;
+    const struct retry_settings *retries; /* of the configuration in force */
+    struct retry_budget budget;
     struct metric *calls, *requests;
 };
 
@@ -137,8 +140,13 @@ static inline const struct forward_settings *settings_of(const struct forward *f
 
 /* ---- forward.c ---- */
 
-/* An attempt failed. safe: the callee can't have got it, so that there may be another. */
-void call_failed(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe);
+/* An attempt failed: there is another, or the call is over. causes: enum retry_cause, as far as
+ * they fit; RETRY_CONNECT: the callee can't have got it. */
+void call_failed(struct forward *f, uint32_t index, enum forward_outcome outcome, unsigned causes);
+
+/* An attempt was answered. */
+void call_answered(struct forward *f, uint32_t index, enum forward_outcome outcome, unsigned status,
+                   uint64_t received_bytes);
 
 /* The kept connection was closed before a byte of the answer came: once more, on a new one. */
 void call_again(struct forward *f, uint32_t index);
@@ -216,9 +224,9 @@ void link_free_closed(struct forward *f);
 /* The call that it carries is over: it waits for another. */
 void link_keep(struct forward *f, uint32_t index);
 
-/* The attempt that it carries failed: closes it, and tries again or ends the call. safe: the callee
- * can't have got it. */
-void link_fail(struct forward *f, uint32_t index, enum forward_outcome outcome, bool safe);
+/* The attempt that it carries failed: closes it, and tries again or ends the call. causes: as of
+ * call_failed(). */
+void link_fail(struct forward *f, uint32_t index, enum forward_outcome outcome, unsigned causes);
 
 /* What an errno of a socket stands for. */
 enum forward_outcome link_outcome(int error);

@@ -31,7 +31,7 @@ bool link_flush(struct forward *f, uint32_t index)
         if (sent == -EAGAIN)
             break;
         if (sent < 0) {
-            link_fail(f, index, link_outcome((int)-sent), false);
+            link_fail(f, index, link_outcome((int)-sent), RETRY_RESET);
             return false;
         }
         metric_add(f->setup.metrics->sent_bytes, (double)sent);
@@ -56,13 +56,13 @@ void link_send(struct forward *f, uint32_t index)
     l->stage = LINK_BUSY;
     call_timer(f, l->call, UINT64_MAX);
     if (request_encode(f, link_destination(f, l), &call->asked) < 0) {
-        link_fail(f, index, FORWARD_TOO_LARGE, false);
+        link_fail(f, index, FORWARD_TOO_LARGE, 0);
         return;
     }
     call->sent_bytes = (uint32_t)f->out.length;
     ssize_t sent = write_some(l, f->out.data, f->out.length);
     if (sent < 0 && sent != -EAGAIN) {
-        link_fail(f, index, link_outcome((int)-sent), false);
+        link_fail(f, index, link_outcome((int)-sent), RETRY_RESET);
         return;
     }
     size_t taken = sent > 0 ? (size_t)sent : 0;
@@ -99,7 +99,7 @@ static void answered(struct forward *f, uint32_t index, enum forward_outcome out
         link_keep(f, index);
     else
         link_close(f, index);
-    call_end(f, call, outcome, status, body_bytes);
+    call_answered(f, call, outcome, status, body_bytes);
     destination_pump(f, d);
 }
 
@@ -142,7 +142,7 @@ static void ended(struct forward *f, uint32_t index)
     if (http_answer_end(&l->answer) == HTTP_ANSWER_DONE)
         answered(f, index, l->answer.status == 200 ? FORWARD_OK : FORWARD_STATUS, false);
     else
-        link_fail(f, index, FORWARD_CUT, false);
+        link_fail(f, index, FORWARD_CUT, RETRY_RESET);
 }
 
 void link_read(struct forward *f, uint32_t index)
@@ -157,7 +157,7 @@ void link_read(struct forward *f, uint32_t index)
             return;
         }
         if (got < 0) {
-            link_fail(f, index, got == -EPROTO ? FORWARD_TLS : FORWARD_RESET, false);
+            link_fail(f, index, got == -EPROTO ? FORWARD_TLS : FORWARD_RESET, RETRY_RESET);
             return;
         }
         if (!feed(f, index, (size_t)got))

@@ -19,7 +19,6 @@
 #include <pthread.h>
 
 #include "agent/agent.h"
-#include "agent/breaker.h"
 #include "agent/crossing.h"
 #include "agent/forward.h"
 #include "agent/http.h"
@@ -30,6 +29,7 @@
 #include "agent/trace.h"
 #include "agent/wheel.h"
 #include "agent/wire.h"
+#include "model/breaker.h"
 
 enum {
     LISTENERS_MAX = 64,
@@ -149,13 +149,24 @@ struct egress_call {
 /* A hundred thousand of them are in flight: two in a cache line. */
 _Static_assert(sizeof(struct egress_call) == 32, "a call is half a cache line");
 
+/* Of a simulated call that may be tried again. */
+struct egress_attempt {
+    uint64_t number; /* of the call among those to its destination */
+    uint32_t bytes;  /* of its message */
+    uint8_t retries; /* made already */
+    bool may;        /* it began with its record here */
+    bool resting;    /* it waits for its next attempt */
+    uint8_t causes;  /* how the last one failed: enum retry_cause */
+};
+
 struct egress {
     struct pool calls;
     struct wheel wheel;
     uint64_t seed;                /* of simulated calls */
     uint64_t seeded_ns;           /* since when */
     struct simulated **simulated; /* destinations of simulated calls, by target; NULL: none yet */
-    struct forward *forward;      /* real calls; NULL until a configuration asks for them */
+    struct egress_attempt *attempts; /* by call; NULL: no simulated call was ever tried again */
+    struct forward *forward;         /* real calls; NULL until a configuration asks for them */
     struct callee **callees; /* by target, TARGETS_MAX; NULL until a configuration needs them */
     unsigned policies;       /* that a call passes: 1 with breakers, else 0 */
     bool own_timeouts;       /* some destination has one */
@@ -317,6 +328,9 @@ void egress_configure_callees(struct io *io);
 uint64_t egress_timeout_ns(struct io *io, uint16_t target);
 /* Whether the callee's breaker lets a call through; it is to be told how it ended. */
 bool egress_passes(struct io *io, struct egress_call *call);
+/* A call of so many bytes is tried again, or, granted false, is not because the budget is spent:
+ * counts it, and has the modelled proxy pay. */
+void egress_retried(struct io *io, uint32_t bytes, bool granted);
 void egress_tell_breaker(struct io *io, const struct egress_call *call);
 void egress_free_callees(struct io *io);
 
@@ -324,7 +338,11 @@ void egress_free_callees(struct io *io);
 void egress_seed(struct io *io);
 void egress_configure_simulated(struct io *io);
 void egress_begin_simulated(struct io *io, uint32_t index, uint64_t begun_ns);
+/* The time of a simulated call has come. True: it is over; else it goes on, with a further attempt.
+ */
+bool egress_simulated_due(struct io *io, uint32_t index);
 void egress_free_simulated(struct io *io);
+void egress_free_attempts(struct io *io);
 /* Begins a call if it is a real one. */
 bool egress_begin_real(struct io *io, uint32_t index);
 

@@ -167,25 +167,27 @@ uint64_t policy_next_ns(const struct io *io)
 
 /* ---- metrics ---- */
 
-static const char *const kinds[POLICY_KINDS] = {"service_rate", "source_rate", "concurrency",
-                                                "fault", "circuit_breaker"};
-static const char *const outcomes[POLICY_OUTCOMES] = {"passed", "refused", "delayed", "aborted",
-                                                      "probe"};
+static const char *const kinds[POLICY_KINDS] = {"service_rate", "source_rate",     "concurrency",
+                                                "fault",        "circuit_breaker", "retry"};
+static const char *const outcomes[POLICY_OUTCOMES] = {"passed",  "refused", "delayed",
+                                                      "aborted", "probe",   "retried"};
 static const unsigned possible[POLICY_KINDS] = {
     [POLICY_SERVICE_RATE] = 1 << POLICY_PASSED | 1 << POLICY_REFUSED,
     [POLICY_SOURCE_RATE] = 1 << POLICY_PASSED | 1 << POLICY_REFUSED,
     [POLICY_CONCURRENCY] = 1 << POLICY_PASSED | 1 << POLICY_REFUSED,
     [POLICY_FAULT] = 1 << POLICY_PASSED | 1 << POLICY_DELAYED | 1 << POLICY_ABORTED,
     [POLICY_BREAKER] = 1 << POLICY_PASSED | 1 << POLICY_REFUSED | 1 << POLICY_PROBE,
+    [POLICY_RETRY] = 1 << POLICY_RETRIED | 1 << POLICY_REFUSED,
 };
 
 void policy_metrics_declare(struct metrics *registry, struct policy_metrics *ret)
 {
-    struct metric_spec requests = {.name = "dpumesh_policy_requests_total",
-                                   .help = "Requests, for circuit_breaker calls, that came to a "
-                                           "policy in force, by what it did.",
-                                   .kind = METRIC_COUNTER,
-                                   .labels = {"policy", "outcome"}};
+    struct metric_spec requests = {
+        .name = "dpumesh_policy_requests_total",
+        .help = "Requests, for circuit_breaker and retry calls, that came to a "
+                "policy in force, by what it did.",
+        .kind = METRIC_COUNTER,
+        .labels = {"policy", "outcome"}};
     struct metric_spec work = {.name = "dpumesh_policy_modelled_seconds_total",
                                .help = "Time of an Arm core in mode dpu, of the host in mode "
                                        "sidecar, that policies took of the modelled proxy.",

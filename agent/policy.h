@@ -20,10 +20,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/bucket.h"
 #include "agent/fault.h"
 #include "agent/pool.h"
 #include "agent/wheel.h"
+#include "model/bucket.h"
 #include "obs/metric.h"
 #include "spec/policy.h"
 
@@ -36,14 +36,16 @@ enum policy_kind {
     POLICY_CONCURRENCY,
     POLICY_FAULT,
     POLICY_BREAKER,
+    POLICY_RETRY,
     POLICY_KINDS
 };
 enum policy_outcome {
     POLICY_PASSED,
-    POLICY_REFUSED, /* rates, concurrency, breaker */
+    POLICY_REFUSED, /* rates, concurrency, breaker, retry */
     POLICY_DELAYED, /* fault */
     POLICY_ABORTED, /* fault */
     POLICY_PROBE,   /* breaker */
+    POLICY_RETRIED, /* retry */
     POLICY_OUTCOMES
 };
 

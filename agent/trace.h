@@ -200,6 +200,8 @@ void trace_crossed(struct io *io, uint32_t id);
 /* A call was taken from the egress SQ, is on the wire, has its answer, is complete. */
 void trace_call_taken(struct io *io, uint32_t index);
 void trace_call_begun(struct io *io, uint32_t index, uint64_t asked_ns, bool real);
+/* The same for an attempt of a simulated call; again: not the first, whose latency is added. */
+void trace_call_attempted(struct io *io, uint32_t index, uint64_t asked_ns, bool again);
 void trace_call_answered(struct io *io, uint32_t index);
 void trace_call_ended(struct io *io, uint32_t index);
 

@@ -167,6 +167,15 @@ void trace_call_begun(struct io *io, uint32_t index, uint64_t asked_ns, bool rea
     t->asked_us = (uint32_t)(asked_ns / NS_PER_US < UINT32_MAX ? asked_ns / NS_PER_US : UINT32_MAX);
 }
 
+void trace_call_attempted(struct io *io, uint32_t index, uint64_t asked_ns, bool again)
+{
+    const struct trace_call *t = call_of(io, index);
+    uint64_t before_ns = again && t ? t->asked_us * NS_PER_US : 0, begun_ns = t ? t->begun_ns : 0;
+    trace_call_begun(io, index, before_ns + asked_ns, false);
+    if (again && t)
+        call_of(io, index)->begun_ns = begun_ns;
+}
+
 void trace_call_answered(struct io *io, uint32_t index)
 {
     struct trace_call *t = call_of(io, index);

@@ -3,7 +3,12 @@
 #include <math.h>
 
 /* Purposes of the draws (random.h). */
-enum { PURPOSE_CALL = 0x63616c6c, PURPOSE_SLOW = 0x736c6f77 };
+enum {
+    PURPOSE_CALL = 0x63616c6c,
+    PURPOSE_SLOW = 0x736c6f77,
+    PURPOSE_RETRY = 0x72747279,
+    PURPOSE_WAIT = 0x77616974
+};
 
 enum { STRETCH_CYCLES = 256 };
 
@@ -24,6 +29,17 @@ uint64_t outside_stream(uint64_t seed, const char *name, size_t length)
         stream = random_splitmix64(&state);
     }
     return stream;
+}
+
+uint64_t outside_attempt_stream(uint64_t stream, unsigned retries)
+{
+    uint64_t state = (stream ^ PURPOSE_RETRY) + retries;
+    return retries > 0 ? random_splitmix64(&state) : stream;
+}
+
+double outside_wait_unit(uint64_t stream, uint64_t number, unsigned retries)
+{
+    return unit_of(stream, PURPOSE_WAIT, number, retries);
 }
 
 /* ---- packet loss ---- */

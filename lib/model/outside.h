@@ -72,6 +72,13 @@ struct outside_call {
 /* The stream of a callee: seed, and its name of so many bytes. */
 uint64_t outside_stream(uint64_t seed, const char *name, size_t length);
 
+/* The stream of calls' further attempts after so many retries; after none, the stream itself. So
+ * what the k-th attempt of a call meets is a function of stream, call and k. */
+uint64_t outside_attempt_stream(uint64_t stream, unsigned retries);
+
+/* Uniform in [0, 1): of the wait before a call's next attempt, after so many retries. */
+double outside_wait_unit(uint64_t stream, uint64_t number, unsigned retries);
+
 /* What call `number` of a stream meets. faults NULL: none. */
 struct outside_call outside_call(const struct distribution *latency,
                                  const struct outside_faults *faults, uint64_t stream,

@@ -7,32 +7,6 @@
 #include "spec/settings_private.h"
 #include "spec/url.h"
 
-/* forward.retries */
-
-static const struct field retries_fields[] = {
-    {.name = "most",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct forward_settings, retries),
-     .fallback = "2",
-     .max = 10,
-     .help = "Further attempts of a call that can't have reached the callee; 0 makes none."},
-    {.name = "budget",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct forward_settings, retry_budget_percent),
-     .fallback = "20",
-     .max = 100,
-     .help = "Retries for each hundred calls to a destination, beside ten that it has in hand."},
-    {.name = "backoff",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct forward_settings, backoff_ns),
-     .fallback = "25ms",
-     .max = 60.0 * NS_PER_S,
-     .help = "Longest wait before the first retry, doubled for each further one; the wait is drawn "
-             "uniformly from 0 to that."},
-};
-static const struct record retries_record = {FIELDS(retries_fields),
-                                             .size = sizeof(struct forward_settings)};
-
 /* forward.ejection */
 
 static const struct field ejection_fields[] = {
@@ -137,9 +111,8 @@ static const struct field forward_fields[] = {
      .help =
          "Calls in a row that may lead to a request; with one more it is taken for a loop (508)."},
     {.name = "retries",
-     .type = FIELD_RECORD,
-     .record = &retries_record,
-     .help = "Second attempts."},
+     .type = FIELD_MOVED,
+     .help = "it is egress.retries now, for real and simulated calls; move it there"},
     {.name = "ejection",
      .type = FIELD_RECORD,
      .record = &ejection_record,
@@ -243,6 +216,14 @@ static const struct field destination_fields[] = {
      .record = &breaker_record,
      .unset = "egress.circuitBreaker",
      .help = "When it is left alone."},
+    {.name = "retries",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct egress_destination, retries),
+     .flags = FIELD_OPTIONAL,
+     .given = offsetof(struct egress_destination, retries_given),
+     .record = &retry_record,
+     .unset = "egress.retries",
+     .help = "Second attempts of calls to it, instead of all that `egress.retries` says."},
     {.name = "latency",
      .type = FIELD_RECORD,
      .flags = FIELD_OPTIONAL,
@@ -293,6 +274,12 @@ const struct outside_faults *egress_faults(const struct egress_settings *egress,
                                            const struct egress_destination *special)
 {
     return special && special->faults_given ? &special->faults : &egress->faults;
+}
+
+const struct retry_settings *egress_retries(const struct egress_settings *egress,
+                                            const struct egress_destination *special)
+{
+    return special && special->retries_given ? &special->retries : &egress->retries;
 }
 
 bool egress_forwards(const struct egress_settings *egress, const struct egress_destination *special)

@@ -141,6 +141,9 @@ static void parse_present(const struct field *field, json_t *value, void *target
     case FIELD_LATER:
         parse_later(value, place, problems);
         break;
+    case FIELD_MOVED:
+        place_problem(place, problems, "%s", field->help);
+        break;
     case FIELD_IGNORED:
         break;
     default:
@@ -278,7 +281,8 @@ static void refuse_unknown(const struct reading *reading, const char *key)
          i++) {
         const struct field *field = &reading->record->fields[i];
         text_nearest_offer(&search, field->name);
-        if (field->type != FIELD_IGNORED && field->type != FIELD_LATER)
+        if (field->type != FIELD_IGNORED && field->type != FIELD_LATER &&
+            field->type != FIELD_MOVED)
             buffer_printf(&names, "%s%s", names.length ? ", " : "", field->name);
     }
     if (search.best)

@@ -39,6 +39,7 @@ enum field_type {
     FIELD_STRING,   /* char *, min to max bytes, pattern */
     FIELD_WORD,     /* char *, one of names */
     FIELD_ENUM,     /* an enum (int): the index in names */
+    FIELD_SET,      /* unsigned from a list of names, at least one: bit i stands for names[i] */
     FIELD_DURATION, /* uint64_t ns from "50ms"; min and max in ns */
     FIELD_SECONDS,  /* uint64_t ns from a number of seconds or "50ms"; min and max in ns */
     FIELD_BYTES,    /* size_t from 4096 or "1Mi"; min and max in bytes */
@@ -59,6 +60,7 @@ enum field_type {
     FIELD_OBJECTS,      /* json_t *, a list of such objects, at most max */
     FIELD_CONSTANT,     /* exactly the text names[0]; not stored */
     FIELD_LATER,   /* known, not available yet: only null or an object with run: false passes */
+    FIELD_MOVED,   /* is somewhere else now, which help says: refused with that */
     FIELD_IGNORED, /* known and not ours: metadata.uid */
 };
 
@@ -95,7 +97,7 @@ struct field {
     const char *fallback;     /* default: text for text-like types, else JSON; NULL: zero */
     const char *unset;        /* for the reference, what absence means when fallback is NULL */
     const char *example;      /* for messages about a missing field */
-    const char *const *names; /* FIELD_WORD, FIELD_ENUM: NULL-terminated */
+    const char *const *names; /* FIELD_WORD, FIELD_ENUM, FIELD_SET: NULL-terminated */
     const char *const *later; /* values that are known and not available yet; NULL: none */
     const struct field_pattern *pattern;
     const struct field_pattern *value_pattern;

@@ -76,6 +76,17 @@ static json_t *emit_record_map(const struct field *field, const void *source)
     return map;
 }
 
+/* The names whose bits are set. */
+static json_t *emit_set(const struct field *field, unsigned bits)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; field->names[i]; i++)
+        if (bits & FIELD_BIT(i))
+            json_array_append_new(list, json_string(field->names[i]));
+    return list;
+}
+
 /* The field's value, or NULL when there is nothing to write. */
 static json_t *emit_value(const struct field *field, const void *source)
 {
@@ -103,6 +114,8 @@ static json_t *emit_value(const struct field *field, const void *source)
     case FIELD_ENUM:
         memcpy(&index, member, sizeof(index));
         return json_string(field->names[index]);
+    case FIELD_SET:
+        return emit_set(field, *(const unsigned *)member);
     case FIELD_CONSTANT:
         return json_string(field->names[0]);
     case FIELD_DURATION:
@@ -143,6 +156,7 @@ static json_t *emit_value(const struct field *field, const void *source)
         return json_incref(json);
     case FIELD_NUMBER_MAP:
     case FIELD_LATER:
+    case FIELD_MOVED:
     case FIELD_IGNORED:
         return NULL;
     }

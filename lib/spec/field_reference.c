@@ -45,6 +45,11 @@ static void put_type(const struct field *field, struct buffer *out)
         for (size_t i = 0; field->names[i]; i++)
             buffer_printf(out, "%s`%s`", i ? ", " : "", field->names[i]);
         break;
+    case FIELD_SET:
+        buffer_puts(out, "list of ");
+        for (size_t i = 0; field->names[i]; i++)
+            buffer_printf(out, "%s`%s`", i ? ", " : "", field->names[i]);
+        break;
     case FIELD_DURATION:
         buffer_printf(out, "duration, %s", field_bounds(field, bounds));
         break;
@@ -101,6 +106,7 @@ static void put_type(const struct field *field, struct buffer *out)
     case FIELD_LATER:
         buffer_puts(out, "not available yet");
         break;
+    case FIELD_MOVED:
     case FIELD_IGNORED:
         break;
     }
@@ -188,7 +194,7 @@ static int put_rows(const struct record *record, const char *prefix, struct prin
         cleanup_buffer struct buffer cell = BUFFER_INIT(CELL_BYTES_MAX);
         if (field->flags & FIELD_SELECTS)
             selector = field;
-        if (field->type == FIELD_IGNORED)
+        if (field->type == FIELD_IGNORED || field->type == FIELD_MOVED)
             continue;
         buffer_printf(out, "| `%s%s` | ", prefix, field->name);
         put_type(field, &cell);
@@ -298,8 +304,8 @@ void record_self_check(const struct record *record, const char *prefix, struct p
     for (size_t i = 0; i < record->field_count; i++) {
         const struct field *field = &record->fields[i];
         struct place place = PLACE_KEY(&root, field->name);
-        bool named =
-            field->type == FIELD_WORD || field->type == FIELD_ENUM || field->type == FIELD_CONSTANT;
+        bool named = field->type == FIELD_WORD || field->type == FIELD_ENUM ||
+                     field->type == FIELD_SET || field->type == FIELD_CONSTANT;
         selector |= (field->flags & FIELD_SELECTS) != 0;
         if (field->type != FIELD_IGNORED && (!field->help || !*field->help))
             place_problem(&place, problems, "has no help");

@@ -160,6 +160,30 @@ static void later_schema(json_t *schema)
                                             "false"});
 }
 
+/* Refused with the sentence that says where it is now. */
+static void moved_schema(json_t *schema, const struct field *field)
+{
+    set_type(schema, "object");
+    json_object_set_new(schema, PRESERVE, json_true());
+    schema_add_rule(schema, &(struct schema_rule){.rule = "false", .sentence = field->help});
+}
+
+/* Each name at most once. */
+static void set_schema(json_t *schema, const struct field *field)
+{
+    json_t *names = names_of(field->names);
+
+    set_type(schema, "array");
+    json_object_set_new(schema, "minItems", json_integer(1));
+    json_object_set_new(schema, "maxItems", json_integer((json_int_t)json_array_size(names)));
+    json_object_set_new(schema, "items", json_pack("{s:s, s:o}", "type", "string", "enum", names));
+    /* Not "set": that would be merged into the default, and not stand instead of it. */
+    json_object_set_new(schema, "x-kubernetes-list-type", json_string("atomic"));
+    schema_add_rule(schema,
+                    &(struct schema_rule){.rule = "self.all(x, self.exists_one(y, y == x))",
+                                          .sentence = "a name stands here twice; remove one"});
+}
+
 static json_t *free_object(void)
 {
     return json_pack("{s:s, s:b}", "type", "object", PRESERVE, 1);
@@ -283,6 +307,12 @@ static void set_container(json_t *schema, const struct field *field)
         break;
     case FIELD_LATER:
         later_schema(schema);
+        break;
+    case FIELD_MOVED:
+        moved_schema(schema, field);
+        break;
+    case FIELD_SET:
+        set_schema(schema, field);
         break;
     default:
         break;

@@ -301,6 +301,37 @@ static int parse_name(const struct field *field, const json_t *value, const stru
     return -1;
 }
 
+static void parse_set(const struct field *field, json_t *value, void *target,
+                      const struct place *place, struct problems *problems)
+{
+    char shown[PLACE_VALUE_MAX];
+    cleanup_buffer struct buffer names = BUFFER_INIT(NAMES_BYTES_MAX);
+    unsigned bits = 0;
+    json_t *entry;
+    size_t i;
+
+    field_names(field->names, &names);
+    if (!json_is_array(value)) {
+        place_problem(place, problems, "must be a list, not %s; give some of %s",
+                      place_value(value, shown), buffer_terminate(&names));
+        return;
+    }
+    if (json_array_size(value) == 0) {
+        place_problem(place, problems, "an empty list; give some of %s", buffer_terminate(&names));
+        return;
+    }
+    json_array_foreach(value, i, entry)
+    {
+        struct place at = PLACE_INDEX(place, i);
+        int index = parse_name(field, entry, &at, problems);
+        if (index >= 0 && bits & FIELD_BIT(index))
+            place_problem(&at, problems, "%s stands here twice; remove one", field->names[index]);
+        else if (index >= 0)
+            bits |= FIELD_BIT(index);
+    }
+    *(unsigned *)field_member(field, target) = bits;
+}
+
 void field_parse_value(const struct field *field, json_t *value, void *target,
                        const struct place *place, struct problems *problems)
 {
@@ -342,6 +373,9 @@ void field_parse_value(const struct field *field, json_t *value, void *target,
         index = parse_name(field, value, place, problems);
         if (index >= 0)
             memcpy(field_member(field, target), &index, sizeof(index));
+        break;
+    case FIELD_SET:
+        parse_set(field, value, target, place, problems);
         break;
     case FIELD_CONSTANT:
         parse_name(field, value, place, problems);

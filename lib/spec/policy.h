@@ -1,9 +1,9 @@
 /*
  * L7 policy: what a replica lets through, refuses, delays and spoils on purpose before a request
  * reaches its application (datapath.policy), and when it stops calling another service
- * (egress.circuitBreaker). The same tables for a DpuService and the agent's configuration; what
- * they mean is in docs/policy.md. Plain data; whoever holds the outer struct owns what these point
- * to (record_free() of its table).
+ * (egress.circuitBreaker) or calls it once more (egress.retries). The same tables for a DpuService
+ * and the agent's configuration; what they mean is in docs/policy.md. Plain data; whoever holds the
+ * outer struct owns what these point to (record_free() of its table).
  */
 #ifndef DPUMESH_SPEC_POLICY_H
 #define DPUMESH_SPEC_POLICY_H
@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/breaker.h"
+#include "model/retry.h"
 #include "spec/field.h"
 
 /* A token bucket. */
@@ -45,14 +47,7 @@ struct policy_settings {
     struct policy_fault *faults;
 };
 
-/* egress.circuitBreaker, and that of a destination */
-struct breaker_settings {
-    unsigned failures; /* in a row, then it opens; 0: there is none */
-    uint64_t open_ns;  /* before probes are let through */
-    unsigned probes;   /* that must go well before it closes */
-};
-
-extern const struct record policy_record, breaker_record;
+extern const struct record policy_record, breaker_record, retry_record;
 
 /* How many policies each request passes: of two rates, concurrency and faults. */
 unsigned policy_in_force(const struct policy_settings *settings);

@@ -57,6 +57,12 @@ static const struct field egress_fields[] = {
      FIELD_AT(struct egress_settings, breaker),
      .record = &breaker_record,
      .help = "When a destination is left alone; each has a breaker of its own."},
+    {.name = "retries",
+     .type = FIELD_RECORD,
+     FIELD_AT(struct egress_settings, retries),
+     .record = &retry_record,
+     .help = "Second attempts of calls, real and simulated; each destination has a budget of its "
+             "own."},
     {.name = "faults",
      .type = FIELD_RECORD,
      FIELD_AT(struct egress_settings, faults),

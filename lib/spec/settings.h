@@ -104,11 +104,8 @@ struct forward_settings {
     unsigned hops;        /* calls in a row, then 508; 16 */
     size_t answer_bytes;  /* largest body of an answer; 64 MiB */
     uint64_t connect_timeout_ns, idle_timeout_ns;
-    unsigned retries;              /* further attempts of one call; 2 */
-    unsigned retry_budget_percent; /* of a destination's calls; 20 */
-    uint64_t backoff_ns;           /* before the first retry at most; 25 ms */
-    unsigned ejection_failures;    /* in a row, then an address is ejected; 0 never; 5 */
-    uint64_t ejection_ns;          /* for this long the first time; 10 s */
+    unsigned ejection_failures; /* in a row, then an address is ejected; 0 never; 5 */
+    uint64_t ejection_ns;       /* for this long the first time; 10 s */
     struct {
         char *ca, *certificate, *key; /* files; NULL: not given */
     } tls;
@@ -124,6 +121,8 @@ struct egress_destination {
     uint64_t timeout_ns; /* of a call; 0: egress.timeout */
     bool breaker_given;
     struct breaker_settings breaker; /* if given, instead of egress.circuitBreaker */
+    bool retries_given;
+    struct retry_settings retries; /* if given, instead of egress.retries */
     bool latency_given, faults_given;
     struct distribution latency;  /* if given, instead of egress.latency */
     struct outside_faults faults; /* if given, instead of egress.faults */
@@ -137,6 +136,7 @@ struct egress_settings {
     unsigned workers;                /* calls outstanding; 0 no cap */
     uint64_t timeout_ns;             /* a call, queueing included, then 504; 0 none; 30 s */
     struct breaker_settings breaker; /* of each destination without one of its own */
+    struct retry_settings retries;   /* likewise */
     struct forward_settings forward;
     size_t destination_count;
     struct egress_destination *destinations; /* each name once */
@@ -151,6 +151,10 @@ const struct distribution *egress_latency(const struct egress_settings *egress,
                                           const struct egress_destination *special);
 const struct outside_faults *egress_faults(const struct egress_settings *egress,
                                            const struct egress_destination *special);
+
+/* How often calls to a destination are tried again, and when. */
+const struct retry_settings *egress_retries(const struct egress_settings *egress,
+                                            const struct egress_destination *special);
 
 /* Whether calls to it are made; else they are simulated. */
 bool egress_forwards(const struct egress_settings *egress,

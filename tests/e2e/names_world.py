@@ -188,7 +188,7 @@ def test_one_address_refuses(start, names):  # noqa: F811
     """Each call that meets it goes on to the other at once, without a retry of the budget."""
     names.names["s1.apps.test"] = ["127.0.0.3", "127.0.0.4"]
     with Cell("s1", address="127.0.0.4", port=8080) as cell:
-        s0 = by_name(start, forward={"retries": {"most": 0}, "idleTimeout": "1ms", "ejection": {"failures": 5}})
+        s0 = by_name(start, retries={"most": 0}, forward={"idleTimeout": "1ms", "ejection": {"failures": 5}})
         for _ in range(30):
             assert s0.ask()["status"] == 200
             time.sleep(0.003)

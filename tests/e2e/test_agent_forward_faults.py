@@ -91,7 +91,7 @@ def test_one_fault(start, fault):
 
 def test_refused(start):
     """Tried again, in case it is just starting: twice, then it is over."""
-    s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{free_port()}/"}, forward={"retries": {"backoff": "5ms"}})
+    s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{free_port()}/"}, retries={"backoff": "5ms"})
     answer = s0.ask()
     assert (answer["status"], message(answer)) == (500, FAILED)
     assert results(s0) == {"refused": 1}
@@ -103,7 +103,7 @@ def test_refused(start):
 def test_the_retry_budget(start):
     """Ten in hand and a tenth of the calls: 100 refused calls make at most 20 retries, not 200."""
     retries = {"backoff": "1ms", "budget": 10}
-    s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{free_port()}/"}, forward={"retries": retries})
+    s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{free_port()}/"}, retries=retries)
     with s0.lines() as client:
         client.send(*[request()] * 100)
         assert {answer["status"] for answer in client.receive(100)} == {500}
@@ -114,7 +114,7 @@ def test_a_retry_helps(start):
     """The callee begins to listen while the call waits for its second attempt."""
     port = free_port()
     retries = {"most": 10, "budget": 100, "backoff": "100ms"}
-    s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{port}/"}, forward={"retries": retries}).wait_serving()
+    s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{port}/"}, retries=retries).wait_serving()
     with s0.one_shot() as client:
         client.raw(request())
         eventually(lambda: s0.metrics().total("dpumesh_forward_retries_total", cause="budgeted") >= 1)
@@ -175,8 +175,8 @@ def test_no_connection(start):
             filler.connect_ex(address)
             fill.append(filler)
         time.sleep(0.1)
-        forward = {"connectTimeout": "100ms", "retries": {"most": 1, "backoff": "1ms"}}
-        s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{address[1]}/"}, forward=forward)
+        retries = {"most": 1, "backoff": "1ms"}
+        s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{address[1]}/"}, forward={"connectTimeout": "100ms"}, retries=retries)
         begun = time.monotonic()
         assert s0.ask()["status"] == 504
         assert 0.2 <= time.monotonic() - begun < 3
@@ -270,7 +270,7 @@ def test_no_descriptors(start):
     with Callee(slow) as callee:
         s0 = start(
             workload={"externalServices": calls(["s1"])},
-            egress={"mode": "forward", "forward": {"retries": {"most": 0}}},
+            egress={"mode": "forward", "retries": {"most": 0}},
             peers={"s1": {"http": callee.url}},
             descriptors=60,
         ).wait_serving()

@@ -56,7 +56,8 @@ def agent(start, cell, idle="1h", **tls):
         workload={"internalService": QUIET, "externalServices": calls(["s1"])},
         egress={
             "destinations": [{"name": "s1", "url": cell.url}],
-            "forward": {"tls": files, "retries": {"most": 0}, "idleTimeout": idle},
+            "forward": {"tls": files, "idleTimeout": idle},
+            "retries": {"most": 0},
         },
     )
 

@@ -63,9 +63,9 @@ Test(agent_config, defaults)
     cr_assert_eq(c->egress.forward.answer_bytes, 64u << 20);
     cr_assert_eq(c->egress.forward.connect_timeout_ns, NS_PER_S);
     cr_assert_eq(c->egress.forward.idle_timeout_ns, 30 * NS_PER_S);
-    cr_assert_eq(c->egress.forward.retries, 2);
-    cr_assert_eq(c->egress.forward.retry_budget_percent, 20);
-    cr_assert_eq(c->egress.forward.backoff_ns, 25 * NS_PER_MS);
+    cr_assert_eq(c->egress.retries.most, 2);
+    cr_assert_eq(c->egress.retries.budget_percent, 20);
+    cr_assert_eq(c->egress.retries.backoff_ns, 25 * NS_PER_MS);
     cr_assert_eq(c->egress.forward.ejection_failures, 5);
     cr_assert_eq(c->egress.forward.ejection_ns, 10 * NS_PER_S);
     cr_assert_null(c->egress.forward.tls.ca);

@@ -251,6 +251,19 @@ static const struct bad bad_specs[] = {
      "app.yaml:7: s0: spec.egress.circuitBreaker.duration: 2h is above 1h; give 1ms to 1h\n"
      "app.yaml:7: s0: spec.egress.circuitBreaker.probes: 0 is below 1; give 1 to 1000"},
     {"  egress:\n"
+     "    retries: {most: 11, budget: 101, backoff: 2m, retryOn: connect, perTryTimeout: 1}\n",
+     "app.yaml:7: s0: spec.egress.retries.most: 11 is above 10; give 0 to 10\n"
+     "app.yaml:7: s0: spec.egress.retries.budget: 101 is above 100; give 0 to 100\n"
+     "app.yaml:7: s0: spec.egress.retries.backoff: 2m is above 1m; give 0 to 1m\n"
+     "app.yaml:7: s0: spec.egress.retries.retryOn: must be a list, not \"connect\"; give some of "
+     "connect, reset, timeout or 5xx\n"
+     "app.yaml:7: s0: spec.egress.retries.perTryTimeout: 1 has no unit; write a duration such as "
+     "\"50ms\""},
+    {"  egress:\n"
+     "    destinations: [{name: s1, retries: {retryOn: [timeout, 1]}}]\n",
+     "app.yaml:7: s0: spec.egress.destinations[0].retries.retryOn[1]: must be text, not 1; give "
+     "connect, reset, timeout or 5xx"},
+    {"  egress:\n"
      "    faults: {errors: [{status: 200, fraction: 2}, {fraction: 0.5}]}\n",
      "app.yaml:7: s0: spec.egress.faults.errors[0].status: 200 is below 400; give 400 to 599\n"
      "app.yaml:7: s0: spec.egress.faults.errors[0].fraction: 2 is above 1; give 0 to 1\n"

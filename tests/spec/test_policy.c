@@ -75,6 +75,30 @@ Test(policy, nothing_is_on_by_default)
     cr_assert_eq(rate_burst(&(struct rate_settings){.rate = 0.01}), 1, "at least one");
 }
 
+Test(policy, what_can_not_have_reached_the_callee_is_retried_by_default)
+{
+    cleanup_agent_config struct agent_config *config =
+        agent_of("{\"service\": \"s0\", \"egress\": {\"destinations\": [{\"name\": \"s1\"}, "
+                 "{\"name\": \"s2\", \"retries\": {\"retryOn\": [\"5xx\", \"timeout\"], "
+                 "\"perTryTimeout\": \"5ms\"}}, "
+                 "{\"name\": \"s3\", \"retries\": {\"most\": 0}}]}}");
+    const struct egress_settings *egress = &config->egress;
+    const struct retry_settings *common =
+        egress_retries(egress, egress_destination(egress, "s1", 2));
+    cr_assert_eq(common, &egress->retries);
+    cr_assert_eq(common->most, 2);
+    cr_assert_eq(common->budget_percent, 20);
+    cr_assert_eq(common->backoff_ns, 25000000);
+    cr_assert_eq(common->on, RETRY_CONNECT);
+    cr_assert_eq(common->try_timeout_ns, 0);
+    const struct retry_settings *own = egress_retries(egress, egress_destination(egress, "s2", 2));
+    cr_assert_eq(own->on, RETRY_5XX | RETRY_TIMEOUT);
+    cr_assert_eq(own->try_timeout_ns, 5000000);
+    cr_assert_eq(own->most, 2);
+    cr_assert_eq(egress_retries(egress, egress_destination(egress, "s3", 2))->most, 0);
+    cr_assert_eq(egress_retries(egress, NULL), &egress->retries);
+}
+
 Test(policy, a_breaker_of_one_destination_is_one)
 {
     cleanup_agent_config struct agent_config *config =

@@ -1,4 +1,4 @@
-#include "agent/breaker.h"
+#include "model/breaker.h"
 
 static void become(struct breaker *breaker, enum breaker_state state)
 {

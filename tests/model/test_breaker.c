@@ -1,7 +1,7 @@
 /* The states of a circuit breaker, under a clock of our own. */
 #include <criterion/criterion.h>
 
-#include "agent/breaker.h"
+#include "model/breaker.h"
 #include "model/random.h"
 
 static const struct breaker_settings settings = {.failures = 3, .open_ns = 1000, .probes = 2};

@@ -1,7 +1,7 @@
 /* The arithmetic of token buckets, under a clock of our own. */
 #include <criterion/criterion.h>
 
-#include "agent/bucket.h"
+#include "model/bucket.h"
 #include "model/random.h"
 
 #define S UINT64_C(1000000000)

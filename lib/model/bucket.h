@@ -3,8 +3,8 @@
  * refused. What is kept is how many are missing, so that zeroed memory is a full bucket, and a
  * reload that changes rate or burst keeps what was taken. Time is an argument, and may stand still.
  */
-#ifndef DPUMESH_AGENT_BUCKET_H
-#define DPUMESH_AGENT_BUCKET_H
+#ifndef DPUMESH_MODEL_BUCKET_H
+#define DPUMESH_MODEL_BUCKET_H
 
 #include <stdbool.h>
 #include <stdint.h>

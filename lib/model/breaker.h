@@ -11,13 +11,18 @@
  * counted: that is what the pass is for. Zeroed memory is a closed breaker. One thread, time is an
  * argument.
  */
-#ifndef DPUMESH_AGENT_BREAKER_H
-#define DPUMESH_AGENT_BREAKER_H
+#ifndef DPUMESH_MODEL_BREAKER_H
+#define DPUMESH_MODEL_BREAKER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "spec/policy.h"
+/* egress.circuitBreaker, and that of a destination. */
+struct breaker_settings {
+    unsigned failures; /* in a row, then it opens; 0: there is none */
+    uint64_t open_ns;  /* before probes are let through */
+    unsigned probes;   /* that must go well before it closes */
+};
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_HALF_OPEN, BREAKER_OPEN };
 
