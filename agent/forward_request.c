@@ -43,6 +43,17 @@ static char *put_query(char *out, const char *query, size_t length)
     return out;
 }
 
+/* Whether a call takes its message's tracestate along: it belongs to the trace of a traceparent,
+ * and to no trace that began here or came by B3. */
+static bool keeps_tracestate(const struct forward_call *call)
+{
+    struct trace_headers headers = {0};
+    if (!call->trace)
+        return true;
+    trace_headers_of_message(call->message, &headers);
+    return trace_headers_are_w3c(&headers);
+}
+
 /* The headers that travel; with a trace of ours, its instead of the message's. */
 static char *put_travellers(char *out, const struct forward_call *call)
 {
@@ -55,6 +66,8 @@ static char *put_travellers(char *out, const struct forward_call *call)
         at = message_header(at, &number, &text, &length);
         int header = trace_header_of(number);
         if (call->trace && header >= 0 && header != TRACE_B3_FLAGS)
+            continue;
+        if (number == TRACESTATE_HEADER && !keeps_tracestate(call))
             continue;
         const char *name = travel_header_names[number];
         out = put(out, name, strlen(name));

@@ -99,6 +99,8 @@ static const char *read_header(const char *name, size_t name_length, const char 
         }
         break;
     case 't':
+        if (tracestate_header(name, name_length))
+            draft_add_tracestate(&request->draft, &(struct json_text){value, length, false});
         if (!is_word(name, name_length, "transfer-encoding"))
             break;
         if (head->chunked || !is_word(value, length, "chunked"))
@@ -200,6 +202,7 @@ static enum http_state read_head(const char *input, size_t length, struct head *
 {
     const char *at = input, *end = input + length;
     request->draft.header_mask = 0;
+    request->draft.tracestate_count = 0;
     request->draft.hops = 0;
     request->draft.head_json = false;
     request->draft.head_length = 0;

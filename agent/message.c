@@ -3,12 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
-const char *const travel_header_names[TRAVEL_HEADERS] = {
+const char *const travel_header_names[TRAVEL_HEADERS + 1] = {
     "x-request-id",          "x-b3-traceid",        "x-b3-spanid",
     "x-b3-parentspanid",     "x-b3-sampled",        "x-b3-flags",
     "x-datadog-trace-id",    "x-datadog-parent-id", "x-datadog-sampling-priority",
     "x-ot-span-context",     "grpc-trace-bin",      "traceparent",
-    "x-cloud-trace-context",
+    "x-cloud-trace-context", "tracestate",
 };
 
 int travel_header(const char *name, size_t length)
@@ -22,6 +22,12 @@ int travel_header(const char *name, size_t length)
             strncasecmp(name, travel_header_names[i], length) == 0)
             return i;
     return -1;
+}
+
+bool tracestate_header(const char *name, size_t length)
+{
+    const char *own = travel_header_names[TRACESTATE_HEADER];
+    return length == strlen(own) && strncasecmp(name, own, length) == 0;
 }
 
 bool hops_header(const char *name, size_t length)
@@ -60,7 +66,35 @@ size_t draft_length(const struct request_draft *draft)
                     draft->body.length;
     for (unsigned mask = draft->header_mask; mask; mask &= mask - 1)
         length += 3 + draft->headers[__builtin_ctz(mask)].length;
-    return length;
+    if (draft->tracestate_count == 0 || draft->tracestate_count > TRACESTATE_LINES_MAX)
+        return length;
+    for (unsigned i = 0; i < draft->tracestate_count; i++)
+        length += 1 + draft->tracestate[i].length;
+    return length + 3;
+}
+
+/* Lays the lines of tracestate out as one header, in their order; returns its end. Empty ones say
+ * nothing. */
+static char *write_tracestate(const struct request_draft *draft, char *out,
+                              struct request_message *message)
+{
+    char *text = out + 3, *end = text;
+    if (draft->tracestate_count > TRACESTATE_LINES_MAX)
+        return out;
+    for (unsigned i = 0; i < draft->tracestate_count; i++) {
+        if (draft->tracestate[i].length == 0)
+            continue;
+        if (end > text)
+            *end++ = ',';
+        end += json_unescape(&draft->tracestate[i], end);
+    }
+    if (end == text || end - text > TRACESTATE_BYTES_MAX)
+        return out;
+    uint16_t length = (uint16_t)(end - text);
+    *out = TRACESTATE_HEADER;
+    memcpy(out + 1, &length, sizeof length);
+    message->header_count++;
+    return end;
 }
 
 void draft_write(const struct request_draft *draft, uint32_t source,
@@ -85,6 +119,7 @@ void draft_write(const struct request_draft *draft, uint32_t source,
         out += 3 + length;
         message->header_count++;
     }
+    out = write_tracestate(draft, out, message);
     message->header_bytes = (uint16_t)(out - headers);
     out += json_unescape(&draft->body, out);
     message->length = (uint32_t)(out - (char *)message);

@@ -18,10 +18,22 @@ enum request_method { METHOD_GET, METHOD_POST, METHOD_HEAD, METHOD_OTHER };
 
 /* The headers that travel on with every external call and come back (contract section 2). */
 enum { TRAVEL_HEADERS = 13 };
-extern const char *const travel_header_names[TRAVEL_HEADERS];
+
+/* W3C's tracestate, the number of a header in a message behind those: it goes on with every call
+ * and does not come back. */
+enum {
+    TRACESTATE_HEADER = TRAVEL_HEADERS,
+    TRACESTATE_LINES_MAX = 32, /* more, or */
+    TRACESTATE_BYTES_MAX = 512 /* longer together: it is dropped, as the specification allows */
+};
+
+extern const char *const travel_header_names[TRAVEL_HEADERS + 1];
 
 /* The number of a header that travels, in any case, or -1. */
 int travel_header(const char *name, size_t length);
+
+/* Whether a header's name is tracestate. */
+bool tracestate_header(const char *name, size_t length);
 
 /* How many calls between services led to a request: each adds one, so that a loop in the graph ends
  * (docs/wire.md). It goes no further than the next service and does not come back. */
@@ -56,6 +68,8 @@ struct request_draft {
     struct json_text path, query, body;
     uint16_t header_mask; /* bit n: headers[n] is set */
     struct json_text headers[TRAVEL_HEADERS];
+    uint8_t tracestate_count; /* lines, in their order; above TRACESTATE_LINES_MAX: too many */
+    struct json_text tracestate[TRACESTATE_LINES_MAX];
     /* All headers as they were sent, for policies: lines of HTTP, or the bridge's JSON object. */
     const char *head;
     uint32_t head_length;
@@ -92,6 +106,15 @@ static inline const char *message_header(const char *at, int *ret_number, const 
     __builtin_memcpy(ret_length, at + 1, sizeof *ret_length);
     *ret_text = at + 3;
     return at + 3 + *ret_length;
+}
+
+/* A further line of tracestate. */
+static inline void draft_add_tracestate(struct request_draft *draft, const struct json_text *line)
+{
+    if (draft->tracestate_count < TRACESTATE_LINES_MAX)
+        draft->tracestate[draft->tracestate_count] = *line;
+    if (draft->tracestate_count <= TRACESTATE_LINES_MAX)
+        draft->tracestate_count++;
 }
 
 /* Why a draft can't become a message (a static sentence), or NULL. */

@@ -131,12 +131,13 @@ static void declare_simulated(struct metrics *r, struct agent_metrics *m)
 {
     static const char *const kinds[EGRESS_FAULTS] = {"error", "partial", "timeout",
                                                      "slow",  "loss",    "lost"};
-    struct metric_spec calls = {.name = "dpumesh_egress_simulated_calls_total",
-                                .help = "Simulated calls begun, by callee and what each ends with; "
-                                        "past 256 of these pairs, other.",
-                                .kind = METRIC_COUNTER,
-                                .labels = {"destination", "result"},
-                                .series_max = 256};
+    struct metric_spec calls = {
+        .name = "dpumesh_egress_simulated_calls_total",
+        .help = "Attempts of simulated calls begun, by callee and what each ends with; "
+                "past 256 of these pairs, other.",
+        .kind = METRIC_COUNTER,
+        .labels = {"destination", "result"},
+        .series_max = 256};
     m->simulated = metrics_family(r, &calls);
     for (unsigned i = 0; i < EGRESS_FAULTS; i++)
         m->egress_faults[i] = series(r, "dpumesh_egress_faults_total",

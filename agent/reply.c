@@ -132,6 +132,8 @@ static char *put_travel_bridge(char *out, const struct request_message *request)
         const char *text;
         uint16_t length;
         at = message_header(at, &number, &text, &length);
+        if (number >= TRAVEL_HEADERS)
+            continue; /* it does not come back */
         out = PUT(out, ", \"");
         out = put(out, travel_header_names[number], strlen(travel_header_names[number]));
         out = PUT(out, "\": \"");
@@ -190,6 +192,8 @@ static char *put_travel_http(char *out, const struct request_message *request)
         const char *text;
         uint16_t length;
         at = message_header(at, &number, &text, &length);
+        if (number >= TRAVEL_HEADERS)
+            continue; /* it does not come back */
         out = put(out, travel_header_names[number], strlen(travel_header_names[number]));
         out = PUT(out, ": ");
         out = put(out, text, length);

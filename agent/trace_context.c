@@ -125,6 +125,14 @@ static void read_b3(const struct trace_headers *headers, struct trace_context *c
     context->span_id = span;
 }
 
+bool trace_headers_are_w3c(const struct trace_headers *headers)
+{
+    struct trace_context context;
+    return headers->text[TRACE_TRACEPARENT] &&
+           read_traceparent(headers->text[TRACE_TRACEPARENT], headers->length[TRACE_TRACEPARENT],
+                            &context);
+}
+
 void trace_context_read(const struct trace_headers *headers, struct trace_context *ret)
 {
     *ret = (struct trace_context){0};

@@ -56,6 +56,9 @@ int trace_header_of(int travel_number);
 void trace_headers_of_message(const struct request_message *message, struct trace_headers *ret);
 void trace_headers_of_draft(const struct request_draft *draft, struct trace_headers *ret);
 
+/* Whether they have a valid traceparent. */
+bool trace_headers_are_w3c(const struct trace_headers *headers);
+
 /* What the headers say. Without a valid trace, *ret is zero but for a decision of B3's. */
 void trace_context_read(const struct trace_headers *headers, struct trace_context *ret);
 

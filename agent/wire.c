@@ -156,12 +156,17 @@ static int read_headers(struct json_cursor *c, struct request_draft *draft)
         if (hops_header(name.data, name.length))
             read_hops(&value, draft);
         int number = travel_header(name.data, name.length);
-        if (number < 0)
+        bool state = number < 0 && tracestate_header(name.data, name.length);
+        if (number < 0 && !state)
             continue;
-        if (draft->header_mask & 1u << number)
+        if (number >= 0 && draft->header_mask & 1u << number)
             return json_fail(c, "a header is given twice");
         if (has_control(&value))
             return json_fail(c, "a control character stands in a header that travels on");
+        if (state) {
+            draft_add_tracestate(draft, &value);
+            continue;
+        }
         draft->header_mask |= (uint16_t)(1u << number);
         draft->headers[number] = value;
     }
@@ -238,6 +243,7 @@ int wire_parse(const char *frame, size_t length, struct request_draft *ret_draft
     ret_draft->path = (struct json_text){"/", 1, false};
     ret_draft->query = ret_draft->body = (struct json_text){"", 0, false};
     ret_draft->header_mask = 0;
+    ret_draft->tracestate_count = 0;
     ret_draft->head_json = true;
     ret_draft->head_length = 0;
     if (json_peek(&c) != '{')

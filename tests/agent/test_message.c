@@ -93,6 +93,55 @@ Test(message, holds_what_the_draft_says)
     free(m);
 }
 
+/* The text of the message's tracestate, which is its last header; "": it has none. */
+static void check_tracestate(const struct request_draft *draft, const char *expected)
+{
+    struct request_message *m = write_draft(draft);
+    cr_assert_eq(m->header_count, expected[0] ? 1 : 0);
+    if (expected[0]) {
+        int number;
+        const char *text;
+        uint16_t length;
+        const char *end = message_header(message_headers(m), &number, &text, &length);
+        cr_assert_eq(number, TRACESTATE_HEADER);
+        check(text, length, expected);
+        cr_assert_eq(end, message_body(m));
+    }
+    free(m);
+}
+
+/* Lines of tracestate are one header, in their order; too many, or too long together, are none. */
+Test(message, tracestate)
+{
+    struct request_draft draft = {.path = text_of("/"), .query = text_of(""), .body = text_of("x")};
+    check_tracestate(&draft, "");
+    struct json_text lines[] = {text_of("a=1"), text_of(""), text_of("b\\u003d2 , c=3")};
+    for (unsigned i = 0; i < 3; i++)
+        draft_add_tracestate(&draft, &lines[i]);
+    check_tracestate(&draft, "a=1,b=2 , c=3");
+
+    static char most[TRACESTATE_BYTES_MAX + 2];
+    memset(most, 'v', TRACESTATE_BYTES_MAX);
+    draft.tracestate_count = 0;
+    draft_add_tracestate(&draft, &(struct json_text){most, TRACESTATE_BYTES_MAX, false});
+    check_tracestate(&draft, most);
+    draft_add_tracestate(&draft, &lines[1]);
+    check_tracestate(&draft, most);
+    draft_add_tracestate(&draft, &lines[0]);
+    check_tracestate(&draft, "");
+
+    char joined[2 * TRACESTATE_LINES_MAX + 1] = "";
+    draft.tracestate_count = 0;
+    for (unsigned i = 0; i < TRACESTATE_LINES_MAX; i++) {
+        draft_add_tracestate(&draft, &(struct json_text){"v", 1, false});
+        strcat(joined, i ? ",v" : "v");
+    }
+    check_tracestate(&draft, joined);
+    for (unsigned i = 0; i < 300; i++)
+        draft_add_tracestate(&draft, &(struct json_text){"v", 1, false});
+    check_tracestate(&draft, "");
+}
+
 /* The caps hold exactly, and the fields of the head are wide enough for them together. */
 Test(message, caps)
 {

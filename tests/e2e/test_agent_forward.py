@@ -126,6 +126,34 @@ def test_what_travels(start):
         assert back == {**headers, "content-type": "text/plain; charset=utf-8"}
 
 
+@pytest.mark.parametrize("front", ["bridge", "http"])
+def test_tracestate_travels(start, front):
+    """Unchanged, its lines joined in order; it is no header of muBench's, so it does not come back."""
+    def ask(*lines):
+        if front == "http":
+            with s0.http() as client:
+                own = "".join(f"TraceState: {line}\r\n" for line in lines)
+                client.raw(f"GET /api/v1 HTTP/1.1\r\nHost: s0\r\n{own}X-Request-ID: r\r\n\r\n".encode())
+                answer = client.receive()
+                assert answer.status == 200 and "tracestate" not in answer.headers
+        else:
+            answer = s0.ask(headers={"x-request-id": "r", "TraceState": ",".join(lines)})
+            assert answer["status"] == 200 and "tracestate" not in {name.lower() for name in answer["headers"]}
+        return cell.requests[-1].headers.get("tracestate")
+
+    with Cell("s1") as cell:
+        s0 = caller(start, calls(["s1"]), {"s1": cell})
+        assert ask("congo=t61rcWkgMzE") == "congo=t61rcWkgMzE"
+        assert ask("rojo=1,congo=t61 rc", "a@b=~!", "z=9 , y=8") == "rojo=1,congo=t61 rc,a@b=~!,z=9 , y=8"
+        assert ask("k=" + "v" * 510) == "k=" + "v" * 510
+        assert ask("k=" + "v" * 511) is None, "over 512 characters"
+        assert ask() is None
+        assert [r.headers["x-request-id"] for r in cell.requests] == ["r"] * 5
+        with s0.one_shot() as client:
+            (refused,) = client.raw(request(headers={"tracestate": "a=1\r\nX: y"})).answers()
+        assert refused["status"] == 400 and len(cell.requests) == 5
+
+
 def test_a_trace_is_posted_on(start):
     with Cell("s1", calls={"s2": "http://127.0.0.1:1/"}) as s1, Cell("s3") as s3:
         s0 = caller(start, [], {"s1": s1, "s3": s3})

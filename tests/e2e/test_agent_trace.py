@@ -277,6 +277,28 @@ def test_context_out(start):
     assert call.attributes["dpumesh.egress.mode"] == "forward"
 
 
+@pytest.mark.parametrize("sent, goes_on", [
+    ({"traceparent": f"00-{TRACE}-{SPAN}-01"}, True),
+    ({"x-b3-traceid": TRACE, "x-b3-spanid": SPAN}, False),
+    ({"traceparent": f"00-{'0' * 32}-{SPAN}-01"}, False),
+    ({}, False),
+])  # fmt: skip
+def test_tracestate_goes_with_its_traceparent(start, sent, goes_on):
+    """Unchanged with the call's new parent; with a trace that began here, or came by B3, it would be another's."""
+    with Collector() as collector, Cell("s1") as cell:
+        agent = start(
+            workload={"internalService": QUIET, "externalServices": calls(["s1"])},
+            egress={"mode": "forward"},
+            peers={"s1": {"http": cell.url}},
+            tracing=tracing(collector, ratio=1),
+        )
+        assert get(agent, {**sent, "tracestate": "rojo=00f067aa0ba902b7,congo=t61"}).status == 200
+        collector.wait(6)
+    (asked,) = cell.requests
+    assert asked.headers["traceparent"].startswith("00-")
+    assert asked.headers.get("tracestate") == ("rojo=00f067aa0ba902b7,congo=t61" if goes_on else None)
+
+
 def test_context_out_when_not_sampled(start):
     """Whoever is called must not decide anew: it is told that this trace is not sampled."""
     with Collector() as collector, Cell("s1") as cell:

@@ -72,6 +72,8 @@ static void check_views(const struct request_draft *draft, const char *input, si
     for (int i = 0; i < TRAVEL_HEADERS; i++)
         if (draft->header_mask & 1u << i)
             check_view(&draft->headers[i], input, length, "");
+    for (int i = 0; i < draft->tracestate_count && i < TRACESTATE_LINES_MAX; i++)
+        check_view(&draft->tracestate[i], input, length, "");
 }
 
 /* The draft as a message; owned by the caller. */
@@ -140,8 +142,8 @@ static void check_headers(const struct request_message *message, const json_t *h
         const char *text;
         uint16_t length;
         at = message_header(at, &number, &text, &length);
-        REQUIRE(number < TRAVEL_HEADERS && at <= end && !has_control(text, length));
-        if (headers)
+        REQUIRE(number <= TRACESTATE_HEADER && at <= end && !has_control(text, length));
+        if (headers && number < TRAVEL_HEADERS)
             check_string(json_object_get(headers, travel_header_names[number]), text, length);
     }
     REQUIRE(at == end);
