@@ -42,6 +42,7 @@ named, it is this one.
     a trace replaces the call graph                       test_a_trace_replaces_the_calls
     ... exactly one key, the service's own name           test_agent_input.py: test_bad_traces
     ... its groups run in parallel                        test_the_groups_of_a_trace_run_in_parallel
+    ... newer cells' "dummy" and request-type             test_what_newer_cells_send
     ... the subtree is POSTed on                          test_agent_forward.py: test_a_trace_is_posted_on
     query and headers travel on with every call           test_agent_forward.py: test_what_travels
     headers come back, in any case                        test_headers_come_back
@@ -108,6 +109,9 @@ def test_nothing_to_do(start):
     now = agent.metrics()
     assert now.total("dpumesh_egress_calls_total") == 0
     assert now.total("dpumesh_cpu_jobs_total") == 0
+    # As in muBench, a request without calls has a latency of them: what divides sum by count finds both.
+    external = "mub_external_processing_latency_milliseconds"
+    assert now.total(external + "_count") == now.total(external + "_bucket_bucket", le="+Inf") == 1
 
 
 @pytest.mark.parametrize(
@@ -398,6 +402,29 @@ def test_the_groups_of_a_trace_run_in_parallel(start):
     begun = time.monotonic()
     assert agent.ask(trace({"s0": [{f"s{n}": []} for n in range(1, 101)]}))["status"] == 200
     assert 0.05 <= time.monotonic() - begun < 2.5
+
+
+def test_what_newer_cells_send(start):
+    """muBench's later cells fill a trace up with a key "dummy", and POST over HTTP bytes that are no trace with a header
+    that says so."""
+    agent = start(workload={"externalServices": calls(["s1"], ["s2"])}, peers={"s1": {}, "s2": {}})
+    filled = json.dumps({"s0__3": [{"s1__4": []}], "dummy": "M" * 3000})
+    filler = json.dumps("M" * 3000)
+    assert agent.ask(method="POST", body=filled)["status"] == 200
+    assert agent.metrics().total("dpumesh_egress_calls_total") == 1
+    for body, kind, status, made in (
+        (filled, None, 200, 1),
+        (filled, "tracedriven", 200, 1),
+        (filled, "iot", 200, 2),
+        (filler, "IoT", 200, 2),
+        (filler, "tracedriven", 400, 0),
+        (filler, None, 400, 0),
+    ):
+        before = agent.metrics()
+        headers = {"Request-Type": kind} if kind else {}
+        answer = agent.get(PATH, "http", "POST", body=body.encode(), headers=headers)
+        assert answer.status == status and "request-type" not in answer.headers, (body[:20], kind)
+        assert (agent.metrics() - before).total("dpumesh_egress_calls_total") == made, (body[:20], kind)
 
 
 # ---- what travels on ----
