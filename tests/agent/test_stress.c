@@ -1,17 +1,45 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/stress.h"
 #include "base/clock.h"
 
 static const bool go_on = false, stop_at_once = true;
+
+/* What open() says to O_TMPFILE, 0: what the kernel does. Named files that it was asked for. */
+static int tmpfile_error;
+static unsigned named_files;
+
+/* In the place of the C library's, so that a file system without nameless files can be played. */
+int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    if ((flags & O_TMPFILE) == O_TMPFILE && tmpfile_error) {
+        errno = tmpfile_error;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+/* Likewise: before the file goes, it is there. */
+int unlink(const char *path)
+{
+    named_files += access(path, F_OK) == 0;
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
 
 /* Resident bytes at the moment. */
 static size_t resident(void)
@@ -112,4 +140,28 @@ Test(stress, disk_failures_are_told)
     signal(SIGXFSZ, SIG_IGN);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     cr_assert_eq(stress_disk("/tmp", "name", 5, 1024, 5, &go_on), -EFBIG);
+}
+
+/* Where files have to have a name: it goes before the first byte is written, so that a kill leaves
+ * nothing. */
+Test(stress, a_named_file_is_unlinked_at_once)
+{
+    static const int errors[] = {EOPNOTSUPP, EISDIR, EINVAL};
+    char directory[] = "/tmp/dpumesh-stress-XXXXXX";
+    cr_assert_not_null(mkdtemp(directory));
+    for (unsigned i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        uint64_t before = written_bytes();
+        tmpfile_error = errors[i];
+        cr_assert_eq(stress_disk(directory, "name", 3, 1000, 5, &go_on), 0);
+        cr_assert_eq(written_bytes() - before, 3000);
+        cr_assert_eq(named_files, 2 * i + 1);
+        cr_assert_eq(entries(directory), 0);
+        cr_assert_eq(stress_disk(directory, "name", 3, 1000, 5, &stop_at_once), -ECANCELED);
+        cr_assert_eq(named_files, 2 * i + 2);
+        cr_assert_eq(entries(directory), 0);
+    }
+    tmpfile_error = EACCES;
+    cr_assert_eq(stress_disk(directory, "name", 3, 1000, 5, &go_on), -EACCES);
+    cr_assert_eq(named_files, 6);
+    rmdir(directory);
 }
