@@ -4,7 +4,8 @@
 
 void coalescer_init(struct coalescer *coalescer, double count_max, double timer_ns)
 {
-    *coalescer = (struct coalescer){.count_max = count_max, .timer_ns = timer_ns};
+    *coalescer =
+        (struct coalescer){.count_max = count_max, .limit = floor(count_max), .timer_ns = timer_ns};
 }
 
 /* Waiting is the integral of the queue's length over time (Little's law). */
@@ -25,7 +26,7 @@ bool coalescer_offer(struct coalescer *coalescer, double now_ns, double bytes)
     account->bytes += bytes;
     if (coalescer->waiting > (double)account->high_water)
         account->high_water = (size_t)coalescer->waiting;
-    if (coalescer->waiting < coalescer->count_max) {
+    if (coalescer->waiting < coalescer->limit) {
         account->waits++;
         return false;
     }
@@ -41,6 +42,11 @@ unsigned coalescer_deliver(struct coalescer *coalescer, double now_ns)
 {
     unsigned count = (unsigned)coalescer->waiting;
 
+    /* Of a count that is no whole number, what is missing goes to the next. */
+    if (coalescer->waiting >= coalescer->limit) {
+        coalescer->missing += coalescer->count_max - coalescer->limit;
+        coalescer->limit = floor(coalescer->count_max + coalescer->missing);
+    }
     count_waiting(coalescer, now_ns);
     coalescer->account.operations++;
     coalescer->account.messages += count;

@@ -16,11 +16,13 @@
 #include "model/account.h"
 
 struct coalescer {
-    double count_max;       /* deliver as soon as so many wait; 1 or less: each at once */
-    double timer_ns;        /* deliver at the latest so long after the oldest came */
-    double waiting;         /* messages */
-    double oldest_ns;       /* when the oldest came */
-    double counted_ns;      /* account.wait_ns is right up to here */
+    double count_max;      /* deliver as soon as so many wait, on the average where that is no whole
+                              number; 1 or less: each at once */
+    double limit, missing; /* this time, and what earlier ones were short of count_max */
+    double timer_ns;       /* deliver at the latest so long after the oldest came */
+    double waiting;        /* messages */
+    double oldest_ns;      /* when the oldest came */
+    double counted_ns;     /* account.wait_ns is right up to here */
     struct account account; /* operations are interrupts */
 };
 

@@ -8,6 +8,8 @@ void core_init(struct core *core, const struct core_settings *settings, uint64_t
     if (settings->pace == 0)
         core->settings.pace = 1;
     random_seed(&core->stream, seed, 0);
+    random_seed(&core->eager_stream, seed, 1);
+    core->eager_part = random_unit(&core->eager_stream);
     if (settings->stall_ns > 0 && settings->share < 1) {
         core->stall_gap_ns = settings->stall_ns * settings->share / (1 - settings->share);
         core->stall_begin_ns = random_exponential(&core->stream, core->stall_gap_ns);
@@ -35,7 +37,8 @@ void core_offer(struct core *core, double now_ns, double service_ns, double byte
     core->waiting++;
     core->service_ns += service_ns;
     core->waiting_bytes += bytes;
-    if (core->settings.eager_bytes > 0 && core->waiting_bytes >= core->settings.eager_bytes)
+    if (core->settings.eager_bytes > 0 &&
+        core->waiting_bytes + core->eager_part * bytes >= core->settings.eager_bytes)
         core->earliest_ns = fmin(core->earliest_ns, now_ns);
     account->bytes += bytes;
     if (core->waiting > (double)account->high_water)
@@ -93,6 +96,7 @@ struct core_round core_round(struct core *core)
     round.end_ns = done_ns(core, round.begin_ns, cpu_ns);
     round.done_ns = round.end_ns - (1 - settings->wake_before) * settings->wake_ns / settings->pace;
     core->free_ns = round.end_ns;
+    core->eager_part = random_unit(&core->eager_stream);
     core->earliest_ns = round.begin_ns;
     if (settings->holdoff_ns > 0)
         core->earliest_ns += random_exponential(&core->stream, settings->holdoff_ns);

@@ -29,7 +29,8 @@ struct core_settings {
     double wake_before; /* part of the wake-up before the messages are served, 0 to 1; the rest is
                            going back to sleep, which nobody waits for */
     double holdoff_ns;  /* mean time from one round's begin to the next; 0: none */
-    double eager_bytes; /* so many waiting end the hold-off; 0: only time does */
+    double eager_bytes; /* so many waiting end the hold-off, on the average over rounds where it is
+                           no whole number of messages; 0: only time does */
     double share;       /* of the core that we get, above 0, at most 1 */
     double pace;     /* CPU time we get in the time that we have the core, above 0, at most 1; the
                         rest of it is spent waiting for others; 0: all, too */
@@ -39,11 +40,13 @@ struct core_settings {
 
 struct core {
     struct core_settings settings;
-    struct random_stream stream;
-    struct account account; /* operations are rounds: wake-ups */
-    double waiting;         /* messages */
-    double service_ns;      /* CPU they need, together */
+    struct random_stream stream, eager_stream; /* hold-offs and stalls; eager_part */
+    struct account account;                    /* operations are rounds: wake-ups */
+    double waiting;                            /* messages */
+    double service_ns;                         /* CPU they need, together */
     double waiting_bytes;
+    double eager_part;     /* of a message that may be missing from eager_bytes, drawn for a round:
+                              a fixed limit would make the cost jump where it takes one more */
     double first_ns;       /* when the oldest of them arrived, or an earlier round left them */
     double counted_ns;     /* account.wait_ns is right up to here */
     double free_ns;        /* when the last round ends */

@@ -80,7 +80,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
     station_init(&run->server_dma, (unsigned)fmax(1, value[PROFILE_DMA_UNITS]));
     double held = load->connections * fmax(1, value[PROFILE_COALESCE_BYTES] / load->frame_bytes);
     coalescer_init(&run->there, held, value[PROFILE_KEEP_ALIVE_NS]);
-    coalescer_init(&run->back, held, value[PROFILE_KEEP_ALIVE_NS]);
+    coalescer_init(&run->back, floor(held), value[PROFILE_KEEP_ALIVE_NS]);
     double slots = RING_SLOTS_MAX, least = run->has_arm ? 1 : value[PROFILE_SEGMENT_BYTES];
     /* In sockets' buffers a small message takes what a segment does; registered memory is packed.
      */
@@ -118,15 +118,19 @@ static void deliver_back(struct run *run, double now_ns)
         finish(run, now_ns, queue_pop(&run->in_back));
 }
 
+/* What comes together is looked at together: a batch that is longer than a count leaves no rest. */
 static void deliver_there(struct run *run, double now_ns)
 {
+    bool reached = false;
+
     for (unsigned n = coalescer_deliver(&run->there, now_ns); n > 0; n--) {
         if (coalescer_due_ns(&run->back) <= now_ns)
             deliver_back(run, coalescer_due_ns(&run->back));
         queue_push(&run->in_back, queue_pop(&run->in_there));
-        if (coalescer_offer(&run->back, now_ns, run->frame_bytes))
-            deliver_back(run, now_ns);
+        reached = coalescer_offer(&run->back, now_ns, run->frame_bytes) || reached;
     }
+    if (reached)
+        deliver_back(run, now_ns);
 }
 
 static void complete(struct run *run, double now_ns, double due_ns)

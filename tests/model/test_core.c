@@ -174,6 +174,41 @@ Test(core, pace)
     }
 }
 
+/* A limit between two numbers of messages is met on the average, so that sizes make no steps. */
+Test(core, eager_between_messages)
+{
+    for (unsigned bytes = 510; bytes <= 1010; bytes += 20) {
+        struct core_settings settings = {
+            .wake_ns = 1, .holdoff_ns = 1e15, .eager_bytes = 1010, .share = 1};
+        struct core core;
+        core_init(&core, &settings, 1);
+        for (unsigned i = 1; i <= 40000; i++) {
+            while (core_due_ns(&core) < i * 1000.0)
+                core_round(&core);
+            core_offer(&core, i * 1000.0, 10, bytes);
+        }
+        double mean = (double)core.account.messages / (double)core.account.operations;
+        cr_assert_float_eq(mean, 1010.0 / bytes, 0.02, "%u B: %g", bytes, mean);
+    }
+}
+
+Test(coalescer, between_counts)
+{
+    static const double counts[] = {1, 1.01, 2.5, 7, 8.0009, 13.1};
+
+    for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+        struct coalescer coalescer;
+        coalescer_init(&coalescer, counts[k], 1e12);
+        for (unsigned i = 1; i <= 100000; i++)
+            if (coalescer_offer(&coalescer, i, 8)) {
+                unsigned count = coalescer_deliver(&coalescer, i);
+                cr_assert(count == floor(counts[k]) || count == ceil(counts[k]), "%u", count);
+            }
+        double mean = (double)coalescer.account.messages / (double)coalescer.account.operations;
+        cr_assert_float_eq(mean, counts[k], 1e-3, "%g: %g", counts[k], mean);
+    }
+}
+
 Test(coalescer, by_count_and_by_time)
 {
     struct coalescer coalescer;

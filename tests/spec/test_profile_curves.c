@@ -135,3 +135,113 @@ Test(profile_curves, simulations_do_not_jump)
         }
     }
 }
+
+static struct path_result simulate(const struct profile *profile, double frame, double rate,
+                                   uint64_t messages)
+{
+    struct path_load load = {.frame_bytes = frame,
+                             .rate_per_s = rate,
+                             .connections = 8,
+                             .duration_s = 10,
+                             .messages_max = messages,
+                             .seed = 5};
+    struct path_result got;
+
+    path_simulate(profile, &load, &got);
+    cr_assert_leq(got.p50_us, got.p90_us);
+    cr_assert_leq(got.p90_us, got.p99_us);
+    cr_assert_leq(got.p99_us, got.p999_us);
+    cr_assert(got.drop_fraction >= 0 && got.drop_fraction < 1, "%g", got.drop_fraction);
+    return got;
+}
+
+/* One more byte, or a few per cent: no whole numbers of messages or copies show. */
+Test(profile_curves, simulations_are_smooth_between_sizes)
+{
+    static const double edges[] = {1023,  1024,  1025,  4095,  4096,  4097, 5461,
+                                   5462,  8191,  8192,  8193,  8500,  9000, 9500,
+                                   10000, 10500, 11000, 16383, 16384, 16385};
+    enum { EDGES = sizeof edges / sizeof edges[0] };
+
+    for (size_t i = 0; i < NAMES; i++) {
+        struct profile profile = load(names[i]);
+        struct path_result last = {.p50_us = 0};
+        for (size_t k = 0; k < EDGES; k++) {
+            struct path_means means;
+            struct path_result got = simulate(&profile, edges[k], 30000, 60000);
+            if (k > 0 && edges[k] < 1.06 * edges[k - 1]) {
+                double cores = got.client_cores + got.server_cores;
+                double before = last.client_cores + last.server_cores;
+                cr_assert_float_eq(log(cores / before), 0, 0.06, "%s %g B: %g after %g cores",
+                                   names[i], edges[k], cores, before);
+                cr_assert_geq(got.client_cores, 0.98 * last.client_cores, "%s %g B", names[i],
+                              edges[k]);
+                path_estimate(&profile, edges[k], 30000, &means);
+                /* Near the ceiling the queue is another one in each run. */
+                if (means.ceiling_per_s > 50000 && edges[k] < edges[k - 1] + 2)
+                    cr_assert_float_eq(log(got.p50_us / last.p50_us), 0, 0.05,
+                                       "%s %g B: p50 %g after %g us", names[i], edges[k],
+                                       got.p50_us, last.p50_us);
+            }
+            last = got;
+        }
+    }
+}
+
+/* From a hundred messages a second to the ceiling: all are carried, and cost no less. */
+Test(profile_curves, more_messages_cost_more)
+{
+    for (size_t i = 0; i < NAMES; i++) {
+        struct profile profile = load(names[i]);
+        for (double frame = 64; frame <= 65536; frame *= 4) {
+            double client = 0, dpu = 0;
+            struct path_means means;
+            path_estimate(&profile, frame, 1, &means);
+            for (double rate = 100; rate < 0.95 * means.ceiling_per_s; rate *= 2) {
+                struct path_result got =
+                    simulate(&profile, frame, rate, (uint64_t)fmax(5000, 0.1 * rate));
+                cr_assert_float_eq(got.achieved_per_s / rate, 1, 0.001, "%s %g B %g/s: %g",
+                                   names[i], frame, rate, got.achieved_per_s);
+                cr_assert_geq(got.client_cores, 0.95 * client, "%s %g B %g/s: %g after %g",
+                              names[i], frame, rate, got.client_cores, client);
+                cr_assert_geq(got.dpu_cores, 0.99 * dpu);
+                client = got.client_cores;
+                dpu = got.dpu_cores;
+            }
+        }
+    }
+}
+
+/* What is refused changes nothing for what is carried. */
+Test(profile_curves, flat_past_the_ceiling)
+{
+    static const double loads[] = {1, 1.03, 1.1, 1.5, 3, 20, 1e6};
+    enum { LOADS = sizeof loads / sizeof loads[0] };
+
+    for (size_t i = 0; i < NAMES; i++) {
+        struct profile profile = load(names[i]);
+        for (double frame = 8192; frame <= 65536; frame *= 8) {
+            struct path_result last = {.client_cores = 0};
+            struct path_means means;
+            path_estimate(&profile, frame, 1, &means);
+            for (size_t k = 0; k < LOADS; k++) {
+                double rate = loads[k] * means.ceiling_per_s;
+                struct path_result got =
+                    simulate(&profile, frame, rate, (uint64_t)(2 * means.ceiling_per_s));
+                cr_assert_float_eq(got.achieved_per_s / means.ceiling_per_s, 1, 0.03,
+                                   "%s %g B x%g: %g, ceiling %g", names[i], frame, loads[k],
+                                   got.achieved_per_s, means.ceiling_per_s);
+                cr_assert_geq(got.client_cores, 0.99 * last.client_cores,
+                              "%s %g B x%g: %g after %g", names[i], frame, loads[k],
+                              got.client_cores, last.client_cores);
+                cr_assert_geq(got.drop_fraction, last.drop_fraction);
+                if (loads[k] > 1.1) {
+                    if (loads[k] > 2)
+                        cr_assert_eq(got.p99_us, last.p99_us);
+                    cr_assert_float_eq(got.drop_fraction, 1 - got.achieved_per_s / rate, 1e-9);
+                }
+                last = got;
+            }
+        }
+    }
+}
