@@ -99,6 +99,9 @@ void fit_residuals(const struct fit_problem *problem, const double *x, bool simu
         path_estimate(&profile, problem->frames[i], 1, &means);
         double ceiling = measurements_ceiling(rows, problem->frames[i]);
         double residual = safe_log(means.ceiling_per_s, ceiling);
+        /* Where the path was never full, the ceiling is somewhere above. */
+        if (residual > 0 && !measurements_reach_ceiling(rows, problem->frames[i]))
+            residual = 0;
         residuals[n++] = bent(weight_ceiling * (residual < 0 ? 2 : 1) * residual);
     }
     for (size_t i = 0; i < problem->count; i++) {

@@ -261,6 +261,18 @@ int measurements_select(const struct measurements *all, const char *config,
     return 0;
 }
 
+bool measurements_reach_ceiling(const struct measurements *list, double frame_bytes)
+{
+    double ceiling = measurements_ceiling(list, frame_bytes);
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct measurement *row = &list->items[i];
+        if (row->frame_bytes == frame_bytes && !row->clean && row->offered_per_s >= 0.99 * ceiling)
+            return true;
+    }
+    return false;
+}
+
 double measurements_ceiling(const struct measurements *list, double frame_bytes)
 {
     double ceiling = 0;

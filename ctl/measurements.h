@@ -55,6 +55,10 @@ int measurements_select(const struct measurements *all, const char *config,
 /* The highest rate achieved with frames of this size; 0 when there are none. */
 double measurements_ceiling(const struct measurements *list, double frame_bytes);
 
+/* Whether that rate is known to be all that the path carries: the row of it, or one with more
+ * offered, is not clean. Else the ceiling is somewhere above it. */
+bool measurements_reach_ceiling(const struct measurements *list, double frame_bytes);
+
 /* Frees the rows; the list is empty again. */
 void measurements_free(struct measurements *list);
 

@@ -30,7 +30,7 @@ static void synthesise(const struct profile *profile, struct measurement *rows)
                                        .client_cores = means.client_cores,
                                        .server_cores = means.server_cores,
                                        .p99_us = 500,
-                                       .clean = true,
+                                       .clean = parts[i % RATES] < 1,
                                        .rank = i % RATES};
     }
 }
@@ -80,6 +80,32 @@ Test(fit, finds_what_made_the_data)
     struct measurement other = rows[3];
     other.offered_per_s *= 1.1;
     cr_assert_not(plot_fitted(&fit.profile, &other));
+}
+
+/* The highest rate measured is no ceiling where all of it was carried in time. */
+Test(fit, of_a_path_that_was_never_full)
+{
+    struct measurement rows[ROWS], some[ROWS];
+    struct measurements list = {0, some};
+    cleanup_error struct error *err = NULL;
+    struct profile truth = known(), start;
+    struct fit_result fit;
+
+    synthesise(&truth, rows);
+    for (unsigned i = 0; i < ROWS; i++)
+        if (i % RATES < 4) /* up to 40 % */
+            some[list.count++] = rows[i];
+    cr_assert_not(measurements_reach_ceiling(&list, 1024));
+    fit_start(PROFILE_SIDECAR, &start);
+    cr_assert_eq(fit_profile(&start, &list, &quick, &fit, &err), 0, "%s", error_message(err));
+    for (unsigned i = 0; i < FRAMES; i++) {
+        double frame = rows[i * RATES].frame_bytes;
+        struct path_means want, got;
+        path_estimate(&truth, frame, 1, &want);
+        path_estimate(&fit.profile, frame, 1, &got);
+        cr_assert_float_eq(got.ceiling_per_s / want.ceiling_per_s, 1, 0.25, "%g B: %g of %g", frame,
+                           got.ceiling_per_s, want.ceiling_per_s);
+    }
 }
 
 /* What is known of a DPU path in other parameters: the start has them multiplied out. */
