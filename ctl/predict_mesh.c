@@ -116,28 +116,14 @@ static const struct egress_destination *special_of(const struct dpuservice *serv
     return egress_destination(&service->egress, call->service, strlen(call->service));
 }
 
-bool predict_mesh_leaves_out_faults(const struct dpuservice *service,
-                                    const struct predict_choice *choice)
-{
-    const struct workload_settings *workload = &service->workload;
-
-    for (size_t i = 0; i < workload->group_count; i++)
-        for (size_t j = 0; j < workload->groups[i].call_count; j++) {
-            const struct egress_destination *special =
-                special_of(service, &workload->groups[i].calls[j]);
-            if (!forwards(service, special, choice) &&
-                egress_faults_given(egress_faults(&service->egress, special)))
-                return true;
-        }
-    return false;
-}
-
 /* Appends the service's groups and calls to those of the others. */
 static void set_calls(const struct application *application, const struct dpuservice *service,
                       const struct predict_choice *choice, struct predict_mesh *plan,
-                      struct mesh_service *ret)
+                      struct mesh_service *ret, struct problems *problems)
 {
     const struct workload_settings *workload = &service->workload;
+    struct source source = dpuservice_source(service);
+    struct place at = PLACE_ROOT(&source);
 
     ret->groups = plan->groups + plan->group_count;
     ret->group_count = (unsigned)workload->group_count;
@@ -148,11 +134,17 @@ static void set_calls(const struct application *application, const struct dpuser
             (struct mesh_group){group->seq_len, (unsigned)group->call_count, calls};
         plan->call_count += group->call_count;
         for (size_t j = 0; j < group->call_count; j++) {
-            const struct egress_destination *special = special_of(service, &group->calls[j]);
-            calls[j] = (struct mesh_call){.forward = forwards(service, special, choice),
-                                          .probability = group->calls[j].probability,
-                                          .latency = egress_latency(&service->egress, special)};
-            find(application, group->calls[j].service, &calls[j].callee);
+            const struct external_call *call = &group->calls[j];
+            calls[j] = (struct mesh_call){
+                .forward = forwards(service, special_of(service, call), choice),
+                .probability = call->probability,
+                .destination = predict_destination(service, call->service, plan, ret)};
+            if (!find(application, call->service, &calls[j].callee) && calls[j].forward)
+                place_problem(
+                    &at, problems,
+                    "it calls %s, which answers elsewhere: what that takes is not known to "
+                    "predict; give --egress simulate",
+                    call->service);
         }
     }
 }
@@ -160,11 +152,12 @@ static void set_calls(const struct application *application, const struct dpuser
 /* Room for the groups and calls of all services. */
 static void make_room(const struct application *application, struct predict_mesh *plan)
 {
-    size_t groups = 0, calls = 0;
+    size_t groups = 0, calls = 0, faults = 0;
 
     for (size_t i = 0; i < application->count; i++) {
         const struct workload_settings *workload = &application->services[i]->workload;
         groups += workload->group_count;
+        faults += application->services[i]->policy.fault_count;
         for (size_t g = 0; g < workload->group_count; g++)
             calls += workload->groups[g].call_count;
     }
@@ -172,6 +165,9 @@ static void make_room(const struct application *application, struct predict_mesh
     plan->profiles = xcalloc(application->count, sizeof *plan->profiles);
     plan->groups = xcalloc(groups, sizeof *plan->groups);
     plan->calls = xcalloc(calls, sizeof *plan->calls);
+    plan->faults = xcalloc(faults, sizeof *plan->faults);
+    plan->destinations = xcalloc(calls, sizeof *plan->destinations);
+    plan->names = xcalloc(calls, sizeof *plan->names);
 }
 
 static void set_service(const struct application *application, size_t index,
@@ -186,13 +182,12 @@ static void set_service(const struct application *application, size_t index,
                                  .egress_workers = service->egress.workers,
                                  .egress_queue = service->queues.egress_sq,
                                  .timeout_ns = (double)service->egress.timeout_ns,
-                                 .requests_max = service->limits.requests,
-                                 .policies = policy_in_force(&service->policy),
-                                 .call_policies = egress_has_breakers(&service->egress)};
+                                 .requests_max = service->limits.requests};
     if (read_profile(service, choice, &plan->profiles[index], problems))
         ret->profile = &plan->profiles[index];
     set_work(service, ret, problems);
-    set_calls(application, service, choice, plan, ret);
+    predict_set_policy(service, plan, ret);
+    set_calls(application, service, choice, plan, ret, problems);
 }
 
 /* Says of each service that has no replicas, and of calls that go round. */
@@ -285,6 +280,9 @@ void predict_mesh_free(struct predict_mesh *plan)
 {
     free(plan->groups);
     free(plan->calls);
+    free(plan->faults);
+    free(plan->destinations);
+    free(plan->names);
     free(plan->services);
     free(plan->profiles);
     *plan = (struct predict_mesh)PREDICT_MESH_INIT;

@@ -30,7 +30,10 @@ struct predict_mesh {
     struct profile *profiles;  /* of each service, when it has one */
     struct mesh_group *groups; /* of all services, one behind the other; calls too */
     struct mesh_call *calls;
-    size_t group_count, call_count;
+    struct mesh_fault *faults; /* likewise, of requests without a header; destinations too */
+    struct mesh_destination *destinations;
+    const char **names; /* of these */
+    size_t group_count, call_count, fault_count, destination_count;
 };
 
 #define PREDICT_MESH_INIT                                                                          \
@@ -45,9 +48,16 @@ struct predict_mesh {
 int predict_mesh_make(const struct application *application, const struct predict_choice *choice,
                       struct predict_mesh *ret, struct problems *problems);
 
-/* Whether simulated calls of a service meet faults, which are not simulated here. */
-bool predict_mesh_leaves_out_faults(const struct dpuservice *service,
-                                    const struct predict_choice *choice);
+/* Whether a service has faults for requests with a header, which those of a prediction have not. */
+bool predict_leaves_out_headers(const struct dpuservice *service);
+
+/* For predict_mesh.c, both in predict_policy.c: what requests to a service pass; what it says of a
+ * callee, once a service and name, owned by the plan. */
+void predict_set_policy(const struct dpuservice *service, struct predict_mesh *plan,
+                        struct mesh_service *ret);
+const struct mesh_destination *predict_destination(const struct dpuservice *service,
+                                                   const char *name, struct predict_mesh *plan,
+                                                   struct mesh_service *ret);
 
 /* The mode of a service in it: its profile's kind. */
 const char *predict_mesh_mode(const struct predict_mesh *plan, size_t service);

@@ -69,11 +69,20 @@ static void happen(struct mesh_run *run, const struct calendar_event *event)
     case MESH_WORKED:
         mesh_worked(run, event->index);
         break;
+    case MESH_WAITED:
+        mesh_waited(run, event->index);
+        break;
     case MESH_ANSWERED:
         mesh_answered(run, event->index);
         break;
     case MESH_TIMEOUT:
         mesh_timed_out(run, event->index, event->stamp);
+        break;
+    case MESH_ATTEMPT_TIMEOUT:
+        mesh_attempt_timed_out(run, event->index, event->stamp);
+        break;
+    case MESH_RETRY:
+        mesh_try_again(run, event->index);
         break;
     }
 }
@@ -81,7 +90,14 @@ static void happen(struct mesh_run *run, const struct calendar_event *event)
 /* ---- a run ---- */
 
 /* Streams of one seed. */
-enum { STREAM_ARRIVALS = 1, STREAM_WORK, STREAM_SIZES, STREAM_PATHS, STREAM_LATENCIES };
+enum {
+    STREAM_ARRIVALS = 1,
+    STREAM_WORK,
+    STREAM_SIZES,
+    STREAM_PATHS,
+    STREAM_LATENCIES,
+    STREAM_FAULTS
+};
 
 static void run_init(struct mesh_run *run, const struct mesh *mesh, const struct mesh_load *load)
 {
@@ -115,12 +131,14 @@ static void run_init(struct mesh_run *run, const struct mesh *mesh, const struct
             pod_init(&replica->pod, service->profile, &options);
             replica->slots = (size_t)service->profile->value[PROFILE_RING_SLOTS];
         }
+        mesh_policy_init(run, (uint32_t)i);
     }
     random_seed(&run->arrivals, load->seed, STREAM_ARRIVALS);
     random_seed(&run->work, load->seed, STREAM_WORK);
     random_seed(&run->sizes, load->seed, STREAM_SIZES);
     random_seed(&run->paths, load->seed, STREAM_PATHS);
     random_seed(&run->latencies, load->seed, STREAM_LATENCIES);
+    random_seed(&run->faults, load->seed, STREAM_FAULTS);
     latency_init(&run->latency);
 }
 
@@ -131,6 +149,7 @@ static void run_release(struct mesh_run *run)
         if (run->mesh->services[replica->service].profile)
             pod_release(&replica->pod);
         calendar_release(&replica->threads.busy);
+        mesh_policy_release(replica);
     }
     free(run->replicas);
     free(run->first_replica);
@@ -170,6 +189,28 @@ static void take_snapshot(const struct mesh_run *run, struct snapshot *ret)
     }
 }
 
+static double per_s(uint64_t from, uint64_t to, double span_s)
+{
+    return (double)(to - from) / span_s;
+}
+
+/* The figures that are counts. */
+static struct mesh_service_result count_result(const struct mesh_count *from,
+                                               const struct mesh_count *to, double span_s)
+{
+#define PER_S(member) per_s(from->member, to->member, span_s)
+    return (struct mesh_service_result){.requests_per_s = PER_S(requests),
+                                        .refused_per_s = PER_S(refused),
+                                        .rate_limited_per_s = PER_S(rate_limited),
+                                        .concurrency_limited_per_s = PER_S(concurrency_limited),
+                                        .aborted_per_s = PER_S(aborted),
+                                        .failed_per_s = PER_S(failed),
+                                        .calls_per_s = PER_S(calls),
+                                        .retries_per_s = PER_S(retries),
+                                        .breaker_refused_per_s = PER_S(breaker_refused)};
+#undef PER_S
+}
+
 static void report_services(const struct mesh_run *run, const struct snapshot *from,
                             const struct snapshot *to, struct mesh_service_result *ret)
 {
@@ -179,20 +220,19 @@ static void report_services(const struct mesh_run *run, const struct snapshot *f
         const struct mesh_service *service = &run->mesh->services[i];
         /* Work is counted when its end is known, which with a queue lies ahead. */
         double threads = (double)service->threads * service->replicas;
-        ret[i] = (struct mesh_service_result){
-            .requests_per_s = (double)(to[i].count.requests - from[i].count.requests) / span_s,
-            .refused_per_s = (double)(to[i].count.refused - from[i].count.refused) / span_s,
-            .datapath_cores = (to[i].datapath_ns - from[i].datapath_ns) / span_ns,
-            .work_cores = fmin((to[i].work_ns - from[i].work_ns) / span_ns, threads),
-            .dpu_cores = (to[i].arm_ns - from[i].arm_ns) / span_ns,
-            .dma_busy = (to[i].dma_ns - from[i].dma_ns) / span_ns};
+        ret[i] = count_result(&from[i].count, &to[i].count, span_s);
+        ret[i].datapath_cores = (to[i].datapath_ns - from[i].datapath_ns) / span_ns;
+        ret[i].work_cores = fmin((to[i].work_ns - from[i].work_ns) / span_ns, threads);
+        ret[i].dpu_cores = (to[i].arm_ns - from[i].arm_ns) / span_ns;
+        ret[i].dma_busy = (to[i].dma_ns - from[i].dma_ns) / span_ns;
     }
 }
 
 static void report(const struct mesh_run *run, struct mesh_result *ret)
 {
     const struct latency *latency = &run->latency;
-    double span_s = (run->end_ns - run->begin_ns) / 1e9, measured = (double)run->measured;
+    double span_s = (run->end_ns - run->begin_ns) / 1e9, measured = fmax(1, (double)run->measured);
+    uint64_t bad = run->refused + run->aborted + run->failed;
 
     *ret = (struct mesh_result){
         .achieved_per_s = (double)run->answered / span_s,
@@ -201,8 +241,10 @@ static void report(const struct mesh_run *run, struct mesh_result *ret)
         .p90_us = latency_quantile(latency, 0.9) / 1e3,
         .p99_us = latency_quantile(latency, 0.99) / 1e3,
         .p999_us = latency_quantile(latency, 0.999) / 1e3,
-        .refused_fraction = run->measured ? (double)run->refused / measured : 0,
-        .failed_fraction = run->measured ? (double)run->failed / measured : 0,
+        .refused_fraction = (double)run->refused / measured,
+        .aborted_fraction = (double)run->aborted / measured,
+        .failed_fraction = (double)run->failed / measured,
+        .success_fraction = (double)(run->measured - bad) / measured,
         .requests = run->measured,
         .events = run->events,
         .simulated_s = span_s};
@@ -231,7 +273,7 @@ static void arrive(struct mesh_run *run, uint64_t number, double now_ns)
     run->measured_left += measured;
     mesh_visit_begin(run,
                      run->first_replica[load->entry] + (uint32_t)(connection % service->replicas),
-                     SLOT_NONE, measured);
+                     SLOT_NONE, 0, measured);
 }
 
 void mesh_simulate(const struct mesh *mesh, const struct mesh_load *load,

@@ -10,8 +10,9 @@
  * A request crosses its replica's data path once in, its answer once out; a call once out, its
  * answer once in. A simulated call takes a latency drawn from a distribution; a forwarded one is a
  * request to the callee, which costs what it costs there. What the network takes by itself is left
- * out. Rules are the agent's: who is refused, when a call has an egress worker, what a timeout
- * ends.
+ * out. Rules are the agent's: who is refused, delayed and aborted, when a call has an egress
+ * worker, what a timeout ends, what becomes of a simulated call, what is tried again, when a
+ * breaker opens.
  *
  * Pure: the result depends on the arguments alone (same seed, same result). The arguments are read
  * only. Any thread.
@@ -23,17 +24,54 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/breaker.h"
 #include "model/distribution.h"
+#include "model/outside.h"
 #include "model/profile.h"
+#include "model/retry.h"
 #include "model/work.h"
 
 enum { MESH_CALLS_MAX = 128 }; /* of a group */
 
+/* What a service says of one of its callees. */
+struct mesh_destination {
+    unsigned number;                     /* among those of the service, from 0 */
+    const struct distribution *latency;  /* when simulated */
+    const struct outside_faults *faults; /* likewise; NULL: none */
+    double timeout_ns;                   /* of a call; 0: none */
+    struct breaker_settings breaker;     /* failures 0: none */
+    struct retry_settings retries;       /* most 0: none */
+};
+
 struct mesh_call {
-    unsigned callee;                    /* index of a service; counts when the call is forwarded */
-    bool forward;                       /* else simulated */
-    double probability;                 /* that it is made at all */
-    const struct distribution *latency; /* when simulated; NULL: the calling service's */
+    unsigned callee;    /* index of a service; counts when the call is forwarded */
+    bool forward;       /* else simulated */
+    double probability; /* that it is made at all */
+    /* NULL: latency and timeout are the calling service's, and there is nothing else. */
+    const struct mesh_destination *destination;
+};
+
+/* A token bucket. */
+struct mesh_rate {
+    double rate_per_s; /* 0: no limit */
+    double burst;      /* at least 1 */
+};
+
+/* What goes wrong on purpose with a part of all requests: a delay, then an abort. */
+struct mesh_fault {
+    double delay_fraction, delay_ns;
+    double abort_fraction;
+    unsigned abort_status;
+};
+
+/* What requests to a replica pass before they cross, in this order. Zeroed: nothing. */
+struct mesh_policy {
+    struct mesh_rate service, source; /* the client is one source, each calling replica another */
+    unsigned sources_max;             /* sources beyond share a bucket */
+    unsigned concurrency;             /* requests inside; 0: no limit */
+    unsigned concurrency_status;
+    unsigned fault_count;
+    const struct mesh_fault *faults; /* delays add up, the first abort decides */
 };
 
 /* Groups run in parallel, the calls of one in sequence. */
@@ -60,8 +98,10 @@ struct mesh_service {
     unsigned egress_queue;       /* with a cap: so many may wait, then requests are refused */
     double timeout_ns;           /* of a call; 0: none */
     unsigned requests_max;       /* in a replica; more are refused */
-    unsigned policies;           /* L7, that a request passes; what they cost, not what they do */
+    unsigned policies;           /* that a request passes, each at the profile's policyMessage */
     unsigned call_policies;      /* likewise a call */
+    struct mesh_policy policy;
+    unsigned destination_count; /* callees with a struct mesh_destination */
 };
 
 struct mesh {
@@ -85,7 +125,12 @@ struct mesh_load {
 /* Means over what was measured, all replicas of a service together. */
 struct mesh_service_result {
     double requests_per_s; /* that came to it, the refused ones too */
-    double refused_per_s;
+    double refused_per_s;  /* at once, by a limit or for want of room: 429, 503 */
+    double rate_limited_per_s, concurrency_limited_per_s; /* part of these */
+    double aborted_per_s;                                 /* on purpose, by a fault of the policy */
+    double failed_per_s;                                  /* because a call failed: 500, 504 */
+    double calls_per_s, retries_per_s;                    /* that it made */
+    double breaker_refused_per_s;      /* calls that it did not make, because a breaker was open */
     double datapath_cores, work_cores; /* of the host */
     double dpu_cores, dma_busy;
 };
@@ -93,8 +138,10 @@ struct mesh_service_result {
 struct mesh_result {
     double achieved_per_s; /* answers that are no failures */
     double mean_us, p50_us, p90_us, p99_us, p999_us;
-    double refused_fraction; /* of the requests to the entry: answered 503 at once */
+    double refused_fraction; /* of the requests to the entry: answered 429 or 503 at once */
+    double aborted_fraction; /* answered by a fault on purpose */
     double failed_fraction;  /* answered 500 or 504 */
+    double success_fraction; /* the others */
     uint64_t requests, events;
     double simulated_s; /* that was measured */
 };

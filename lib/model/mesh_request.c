@@ -6,37 +6,6 @@
 /* Of a refusal, and of a simulated answer: nobody wrote one. */
 static const double no_bytes = 0;
 
-static struct mesh_visit *visit_at(struct mesh_run *run, uint32_t index)
-{
-    return slots_at(&run->visits, index);
-}
-
-static struct mesh_strand *strand_at(struct mesh_run *run, uint32_t index)
-{
-    return slots_at(&run->strands, index);
-}
-
-static struct mesh_outgoing *call_at(struct mesh_run *run, uint32_t index)
-{
-    return slots_at(&run->calls, index);
-}
-
-static const struct mesh_service *service_of(const struct mesh_run *run, uint32_t replica)
-{
-    return &run->mesh->services[run->replicas[replica].service];
-}
-
-/* A message's number tells whether it is a visit's or a call's. */
-static uint32_t message_of_visit(uint32_t visit)
-{
-    return 2 * visit;
-}
-
-static uint32_t message_of_call(uint32_t call)
-{
-    return 2 * call + 1;
-}
-
 /* When one of the threads can begin what comes now. It is then taken until crew_end(). */
 static double crew_begin(struct mesh_crew *crew, double now_ns)
 {
@@ -64,280 +33,89 @@ static double draw_answer_bytes(struct mesh_run *run, const struct mesh_service 
     return fmin(fmax(1, floor(bytes)), service->answer_max_bytes);
 }
 
-/* The answer, or a refusal, goes out. */
+/* Counts how a request ended at its service. */
+static void count_end(struct mesh_run *run, const struct mesh_visit *visit)
+{
+    struct mesh_count *count = mesh_count_of(run, visit->replica);
+
+    count->refused += visit->end == MESH_REFUSED;
+    count->aborted += visit->end == MESH_ABORTED;
+    count->failed += visit->end == MESH_FAILED;
+}
+
+/* The application's answer, or its refusal, goes out. */
 static void finish(struct mesh_run *run, uint32_t index)
 {
-    const struct mesh_visit *visit = visit_at(run, index);
-    double bytes = visit->failed || visit->refused
-                       ? no_bytes
-                       : draw_answer_bytes(run, service_of(run, visit->replica));
+    struct mesh_visit *visit = mesh_visit_at(run, index);
+    double bytes = visit->end == MESH_GOOD
+                       ? draw_answer_bytes(run, mesh_service_of(run, visit->replica))
+                       : no_bytes;
 
-    if (visit->call != SLOT_NONE)
-        call_at(run, visit->call)->answer_bytes = bytes;
-    mesh_cross(run, visit->replica, POD_OUT, message_of_visit(index), bytes, 0);
+    run->replicas[visit->replica].inside--;
+    count_end(run, visit);
+    visit->answer_bytes = bytes;
+    mesh_cross(run, visit->replica, POD_OUT, mesh_message_of_visit(index), bytes, 0);
 }
 
 /* The client has its answer. */
 static void account(struct mesh_run *run, const struct mesh_visit *visit)
 {
-    bool good = !visit->failed && !visit->refused;
+    bool good = visit->end == MESH_GOOD;
 
     if (good && run->now_ns >= run->begin_ns && run->now_ns < run->end_ns)
         run->answered++;
     if (!visit->measured)
         return;
     run->measured_left--;
-    run->refused += visit->refused;
-    run->failed += visit->failed;
+    run->refused += visit->end == MESH_REFUSED;
+    run->aborted += visit->end == MESH_ABORTED;
+    run->failed += visit->end == MESH_FAILED;
     if (good)
         latency_record(&run->latency, run->now_ns - visit->begun_ns, 1);
 }
 
-static void call_over(struct mesh_run *run, uint32_t index);
+/* The answer has left the replica: it is the client's, or the caller's. */
+static void answer(struct mesh_run *run, const struct mesh_visit *visit)
+{
+    if (visit->call == SLOT_NONE)
+        account(run, visit);
+    else
+        mesh_call_replied(run, visit->call, visit->attempt,
+                          visit->end == MESH_GOOD ? 200 : visit->status, visit->answer_bytes);
+}
 
-/* The answer has left the replica: it is the client's, or crosses the caller's path. */
 static void visit_answered(struct mesh_run *run, uint32_t index)
 {
-    struct mesh_visit visit = *visit_at(run, index);
+    struct mesh_visit visit = *mesh_visit_at(run, index);
 
-    run->replicas[visit.replica].requests--;
     slots_give(&run->visits, index);
-    if (visit.call == SLOT_NONE) {
-        account(run, &visit);
-        return;
-    }
-    struct mesh_outgoing *call = call_at(run, visit.call);
-    if (call->strand == SLOT_NONE) {
-        call_over(run, visit.call);
-        return;
-    }
-    call->failed = visit.failed || visit.refused;
-    mesh_cross(run, call->replica, POD_IN, message_of_call(visit.call), call->answer_bytes, 0);
+    answer(run, &visit);
 }
 
-/* ---- calls ---- */
-
-static void strand_done(struct mesh_run *run, uint32_t visit)
+void mesh_strand_done(struct mesh_run *run, uint32_t visit)
 {
-    if (--visit_at(run, visit)->strands_left == 0)
+    if (--mesh_visit_at(run, visit)->strands_left == 0)
         finish(run, visit);
-}
-
-/* The next call of the strand that the dice let pass; NULL: there is none. */
-static const struct mesh_call *next_call(struct mesh_run *run, struct mesh_strand *strand)
-{
-    const struct mesh_visit *visit = visit_at(run, strand->visit);
-    const struct mesh_group *group = &service_of(run, visit->replica)->groups[strand->group];
-
-    while (strand->next < strand->count) {
-        const struct mesh_call *call = &group->calls[strand->order[strand->next++]];
-        if (call->probability >= 1 || random_unit(&run->paths) < call->probability)
-            return call;
-    }
-    return NULL;
-}
-
-/* An egress worker for a simulated call; false: it waits for one. */
-static bool take_worker(struct mesh_run *run, uint32_t index)
-{
-    struct mesh_outgoing *call = call_at(run, index);
-    struct mesh_replica *replica = &run->replicas[call->replica];
-    unsigned workers = service_of(run, call->replica)->egress_workers;
-
-    if (workers == 0 || replica->egress_active < workers) {
-        replica->egress_active++;
-        return true;
-    }
-    call->waiting = true;
-    call->next_waiting = SLOT_NONE;
-    if (replica->first_waiting == SLOT_NONE)
-        replica->first_waiting = index;
-    else
-        call_at(run, replica->last_waiting)->next_waiting = index;
-    replica->last_waiting = index;
-    replica->egress_waiting++;
-    if (isfinite(call->deadline_ns))
-        calendar_add(&run->calendar, call->deadline_ns, MESH_TIMEOUT, index, call->stamp);
-    return false;
-}
-
-/* Makes the strand's next call, or ends the strand. */
-static void step(struct mesh_run *run, uint32_t strand_index)
-{
-    const struct mesh_call *next = next_call(run, strand_at(run, strand_index));
-    uint32_t visit = strand_at(run, strand_index)->visit;
-
-    if (!next) {
-        slots_give(&run->strands, strand_index);
-        strand_done(run, visit);
-        return;
-    }
-    uint32_t replica = visit_at(run, visit)->replica, index = slots_take(&run->calls);
-    double timeout_ns = service_of(run, replica)->timeout_ns;
-    struct mesh_outgoing *call = call_at(run, index);
-    *call =
-        (struct mesh_outgoing){.strand = strand_index,
-                               .replica = replica,
-                               .stamp = call->stamp,
-                               .call = next,
-                               .deadline_ns = timeout_ns > 0 ? run->now_ns + timeout_ns : INFINITY};
-    if (!next->forward && !take_worker(run, index))
-        return;
-    if (next->forward && timeout_ns > 0)
-        calendar_add(&run->calendar, call->deadline_ns, MESH_TIMEOUT, index, call->stamp);
-    mesh_cross(run, replica, POD_OUT, message_of_call(index), run->load->request_bytes,
-               service_of(run, replica)->call_policies);
-}
-
-/* Fails the strand that made a call: it makes no more. */
-static void strand_failed(struct mesh_run *run, uint32_t strand_index)
-{
-    uint32_t visit = strand_at(run, strand_index)->visit;
-
-    visit_at(run, visit)->failed = true;
-    slots_give(&run->strands, strand_index);
-    strand_done(run, visit);
-}
-
-/* The call's answer is there, or will never be; its record is free again. */
-static void call_over(struct mesh_run *run, uint32_t index)
-{
-    struct mesh_outgoing *call = call_at(run, index);
-    uint32_t strand = call->strand;
-    bool failed = call->failed;
-
-    call->stamp++;
-    slots_give(&run->calls, index);
-    if (strand == SLOT_NONE)
-        return;
-    if (failed)
-        strand_failed(run, strand);
-    else
-        step(run, strand);
-}
-
-/* An egress worker is free: it takes the next call that still waits. */
-static void give_worker(struct mesh_run *run, uint32_t replica_index)
-{
-    struct mesh_replica *replica = &run->replicas[replica_index];
-
-    replica->egress_active--;
-    while (replica->first_waiting != SLOT_NONE) {
-        uint32_t index = replica->first_waiting;
-        struct mesh_outgoing *call = call_at(run, index);
-        replica->first_waiting = call->next_waiting;
-        if (!call->waiting) { /* timed out while it did */
-            call_over(run, index);
-            continue;
-        }
-        call->waiting = false;
-        replica->egress_waiting--;
-        replica->egress_active++;
-        mesh_cross(run, replica_index, POD_OUT, message_of_call(index), run->load->request_bytes,
-                   service_of(run, replica_index)->call_policies);
-        return;
-    }
-}
-
-/* A simulated callee takes the latency drawn, or as long as the call may. */
-static void simulate_callee(struct mesh_run *run, uint32_t index)
-{
-    struct mesh_outgoing *call = call_at(run, index);
-    const struct distribution *latency =
-        call->call->latency ? call->call->latency : &service_of(run, call->replica)->latency;
-    double end_ns = run->now_ns + (double)distribution_draw(latency, &run->latencies);
-
-    call->failed = end_ns > call->deadline_ns;
-    call->answer_bytes = no_bytes;
-    end_ns = fmin(end_ns, fmax(call->deadline_ns, run->now_ns));
-    calendar_add(&run->calendar, end_ns, MESH_ANSWERED, index, 0);
-}
-
-/* The call has left its replica. */
-static void call_left(struct mesh_run *run, uint32_t index)
-{
-    const struct mesh_outgoing *call = call_at(run, index);
-
-    if (call->strand == SLOT_NONE) {
-        call_over(run, index);
-        return;
-    }
-    if (!call->call->forward) {
-        simulate_callee(run, index);
-        return;
-    }
-    unsigned callee = call->call->callee;
-    unsigned turn = run->next_replica[callee]++ % run->mesh->services[callee].replicas;
-    mesh_visit_begin(run, run->first_replica[callee] + turn, index, false);
-}
-
-void mesh_answered(struct mesh_run *run, uint32_t index)
-{
-    const struct mesh_outgoing *call = call_at(run, index);
-    uint32_t replica = call->replica;
-    double bytes = call->answer_bytes;
-
-    give_worker(run, replica);
-    mesh_cross(run, replica, POD_IN, message_of_call(index), bytes, 0);
-}
-
-void mesh_timed_out(struct mesh_run *run, uint32_t index, uint32_t stamp)
-{
-    struct mesh_outgoing *call = call_at(run, index);
-    uint32_t strand = call->strand;
-
-    /* A simulated call that has its worker knows its end by itself. */
-    if (call->stamp != stamp || (!call->call->forward && !call->waiting))
-        return;
-    if (call->waiting)
-        run->replicas[call->replica].egress_waiting--;
-    call->waiting = false;
-    /* A callee works on, for nobody; its answer, or its turn in the queue, ends the record. */
-    call->strand = SLOT_NONE;
-    strand_failed(run, strand);
 }
 
 /* ---- a visit's work ---- */
 
-static void begin_strand(struct mesh_run *run, uint32_t visit, unsigned group_index)
-{
-    const struct mesh_service *service = service_of(run, visit_at(run, visit)->replica);
-    const struct mesh_group *group = &service->groups[group_index];
-    uint32_t index = slots_take(&run->strands);
-    struct mesh_strand *strand = strand_at(run, index);
-
-    strand->visit = visit;
-    strand->group = group_index;
-    strand->next = 0;
-    strand->count = group->take;
-    for (unsigned i = 0; i < group->call_count; i++)
-        strand->order[i] = (uint8_t)i;
-    /* Fisher and Yates, only as far as the sample goes. */
-    for (unsigned i = 0; group->take < group->call_count && i < group->take; i++) {
-        uint64_t other = random_range(&run->paths, i, group->call_count - 1);
-        uint8_t swap = strand->order[i];
-        strand->order[i] = strand->order[other];
-        strand->order[other] = swap;
-    }
-    step(run, index);
-}
-
 void mesh_worked(struct mesh_run *run, uint32_t index)
 {
-    unsigned groups = service_of(run, visit_at(run, index)->replica)->group_count;
+    unsigned groups = mesh_service_of(run, mesh_visit_at(run, index)->replica)->group_count;
 
     /* One more than there are, so that a group that ends at once can't finish the visit while the
      * others have not begun. */
-    visit_at(run, index)->strands_left = groups + 1;
+    mesh_visit_at(run, index)->strands_left = groups + 1;
     for (unsigned i = 0; i < groups; i++)
-        begin_strand(run, index, i);
-    strand_done(run, index);
+        mesh_strand_begin(run, index, i);
+    mesh_strand_done(run, index);
 }
 
 /* Computes, then sleeps. Threads serve in the order of submission, so the end is known at once. */
 static void work(struct mesh_run *run, uint32_t index)
 {
-    struct mesh_replica *replica = &run->replicas[visit_at(run, index)->replica];
+    struct mesh_replica *replica = &run->replicas[mesh_visit_at(run, index)->replica];
     const struct mesh_service *service = &run->mesh->services[replica->service];
     double end_ns = run->now_ns;
 
@@ -364,66 +142,104 @@ static bool admits(const struct mesh_run *run, const struct mesh_replica *replic
     return replica->egress_waiting == 0 || replica->egress_waiting + least <= service->egress_queue;
 }
 
-/* Whether there is room for one more request in a replica and on the way to it. */
-static bool has_room(const struct mesh_run *run, const struct mesh_replica *replica)
+static void refuse(struct mesh_visit *visit, enum mesh_end end, unsigned status)
 {
-    const struct mesh_service *service = &run->mesh->services[replica->service];
-
-    return replica->requests < service->requests_max &&
-           (!service->profile || pod_depth(&replica->pod, POD_IN) < replica->slots);
+    visit->end = (uint8_t)end;
+    visit->status = (uint16_t)status;
+    visit->answer_bytes = no_bytes;
 }
 
 static void visit_arrived(struct mesh_run *run, uint32_t index)
 {
-    struct mesh_visit *visit = visit_at(run, index);
-    struct mesh_replica *replica = &run->replicas[visit->replica];
-    struct mesh_count *count = &run->counts[replica->service];
+    struct mesh_visit *visit = mesh_visit_at(run, index);
 
-    if (!admits(run, replica)) {
-        count->refused++;
-        visit->refused = true;
-        finish(run, index);
+    if (admits(run, &run->replicas[visit->replica])) {
+        work(run, index);
         return;
     }
-    work(run, index);
+    refuse(visit, MESH_REFUSED, 503);
+    finish(run, index);
 }
 
-void mesh_visit_begin(struct mesh_run *run, uint32_t replica, uint32_t call, bool measured)
+static void cross_in(struct mesh_run *run, uint32_t index)
 {
-    struct mesh_visit visit = {
-        .replica = replica, .call = call, .begun_ns = run->now_ns, .measured = measured};
-    struct mesh_count *count = &run->counts[run->replicas[replica].service];
+    uint32_t replica = mesh_visit_at(run, index)->replica;
 
-    count->requests++;
-    if (!has_room(run, &run->replicas[replica])) {
-        /* Refused before it crosses. */
-        count->refused++;
-        visit.refused = true;
-        if (call == SLOT_NONE) {
-            account(run, &visit);
-            return;
-        }
-        call_at(run, call)->failed = true;
-        mesh_cross(run, call_at(run, call)->replica, POD_IN, message_of_call(call), no_bytes, 0);
+    mesh_cross(run, replica, POD_IN, mesh_message_of_visit(index), run->load->request_bytes,
+               mesh_service_of(run, replica)->policies);
+}
+
+/* Whether there is room on the way to a replica. */
+static bool path_has_room(const struct mesh_run *run, const struct mesh_replica *replica)
+{
+    return !run->mesh->services[replica->service].profile ||
+           pod_depth(&replica->pod, POD_IN) < replica->slots;
+}
+
+void mesh_waited(struct mesh_run *run, uint32_t index)
+{
+    struct mesh_visit *visit = mesh_visit_at(run, index);
+    struct mesh_replica *replica = &run->replicas[visit->replica];
+
+    if (visit->end == MESH_GOOD && path_has_room(run, replica)) {
+        cross_in(run, index);
         return;
     }
-    run->replicas[replica].requests++;
+    if (visit->end == MESH_ABORTED)
+        mesh_spend_refusal(run, visit->replica);
+    else
+        refuse(visit, MESH_REFUSED, 503);
+    replica->inside--;
+    count_end(run, visit);
+    visit_answered(run, index);
+}
+
+void mesh_visit_begin(struct mesh_run *run, uint32_t replica_index, uint32_t call, uint32_t attempt,
+                      bool measured)
+{
+    struct mesh_visit visit = {.replica = replica_index,
+                               .call = call,
+                               .attempt = attempt,
+                               .begun_ns = run->now_ns,
+                               .measured = measured};
+    struct mesh_replica *replica = &run->replicas[replica_index];
+    struct mesh_verdict verdict = {.end = MESH_REFUSED, .status = 503};
+    bool room = replica->inside < mesh_service_of(run, replica_index)->requests_max &&
+                path_has_room(run, replica);
+
+    mesh_count_of(run, replica_index)->requests++;
+    if (room)
+        verdict = mesh_policy_judge(run, replica_index, call);
+    if (verdict.end != MESH_GOOD)
+        refuse(&visit, verdict.end, verdict.status);
+    if (verdict.end != MESH_GOOD && verdict.delay_ns == 0) { /* before it crosses */
+        if (room)
+            mesh_spend_refusal(run, replica_index);
+        count_end(run, &visit);
+        answer(run, &visit);
+        return;
+    }
+    replica->inside++;
     uint32_t index = slots_take(&run->visits);
-    *visit_at(run, index) = visit;
-    mesh_cross(run, replica, POD_IN, message_of_visit(index), run->load->request_bytes,
-               service_of(run, replica)->policies);
+    *mesh_visit_at(run, index) = visit;
+    if (verdict.delay_ns > 0)
+        calendar_add(&run->calendar, run->now_ns + verdict.delay_ns, MESH_WAITED, index, 0);
+    else
+        cross_in(run, index);
 }
 
 void mesh_crossed(struct mesh_run *run, uint32_t message, enum pod_direction direction)
 {
     uint32_t index = message / 2;
 
+    if (message == MESH_NOBODY)
+        return;
     if (message % 2 == 0 && direction == POD_IN)
         visit_arrived(run, index);
     else if (message % 2 == 0)
         visit_answered(run, index);
     else if (direction == POD_OUT)
-        call_left(run, index);
+        mesh_call_left(run, index);
     else
-        call_over(run, index);
+        mesh_call_over(run, index);
 }

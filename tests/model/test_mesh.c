@@ -116,14 +116,16 @@ Test(mesh, simulated_calls_cross_too_and_load_nobody)
 /* A call with a latency of its own takes that one. */
 Test(mesh, simulated_calls_have_their_own_latency)
 {
-    static const struct distribution own = {.kind = DISTRIBUTION_CONSTANT,
-                                            .value_ns = 7 * NS_PER_MS};
+    static const struct distribution seven = {.kind = DISTRIBUTION_CONSTANT,
+                                              .value_ns = 7 * NS_PER_MS};
+    static const struct mesh_destination own = {.latency = &seven};
     static const struct mesh_call calls[] = {{1, false, 1, NULL}, {1, false, 1, &own}};
     static const struct mesh_group group = {2, 2, calls};
     struct mesh_service services[2] = {plain, plain};
 
     services[0].group_count = 1;
     services[0].groups = &group;
+    services[0].destination_count = 1;
     services[0].latency =
         (struct distribution){.kind = DISTRIBUTION_CONSTANT, .value_ns = 50 * NS_PER_MS};
     struct mesh_result result = simulate(services, 2, &load_of_100, NULL);
