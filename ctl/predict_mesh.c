@@ -139,12 +139,13 @@ static void set_calls(const struct application *application, const struct dpuser
                 .forward = forwards(service, special_of(service, call), choice),
                 .probability = call->probability,
                 .destination = predict_destination(service, call->service, plan, ret)};
-            if (!find(application, call->service, &calls[j].callee) && calls[j].forward)
-                place_problem(
-                    &at, problems,
-                    "it calls %s, which answers elsewhere: what that takes is not known to "
-                    "predict; give --egress simulate",
-                    call->service);
+            if (find(application, call->service, &calls[j].callee) || !calls[j].forward)
+                continue;
+            place_problem(&at, problems,
+                          "it calls %s, which answers elsewhere: what that takes is not known to "
+                          "predict; give --egress simulate",
+                          call->service);
+            calls[j].forward = false; /* one cause, one problem */
         }
     }
 }
