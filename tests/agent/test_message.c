@@ -130,11 +130,11 @@ Test(message, tracestate)
     draft_add_tracestate(&draft, &lines[0]);
     check_tracestate(&draft, "");
 
-    char joined[2 * TRACESTATE_LINES_MAX + 1] = "";
+    char joined[2 * TRACESTATE_LINES_MAX] = "v";
     draft.tracestate_count = 0;
     for (unsigned i = 0; i < TRACESTATE_LINES_MAX; i++) {
         draft_add_tracestate(&draft, &(struct json_text){"v", 1, false});
-        strcat(joined, i ? ",v" : "v");
+        memcpy(joined + 2 * (size_t)i, "v,", i + 1 < TRACESTATE_LINES_MAX ? 2 : 1);
     }
     check_tracestate(&draft, joined);
     for (unsigned i = 0; i < 300; i++)
