@@ -2,19 +2,8 @@
 
 #include <math.h>
 
-#include "agent/io_private.h"
-#include "base/clock.h"
-#include "base/log.h"
+#include "agent/crossing_private.h"
 #include "model/path.h"
-#include "spec/profile.h"
-
-static uint32_t ring_slots(const struct profile *profile)
-{
-    uint32_t slots = 2, most = 65536;
-    while (slots < profile->value[PROFILE_RING_SLOTS] && slots < most)
-        slots *= 2;
-    return slots;
-}
 
 static void add_pod(struct crossing_totals *totals, const struct pod *pod)
 {
@@ -69,90 +58,6 @@ bool crossing_nearly_full(const struct io *io)
     return c->mode != DATAPATH_DIRECT &&
            (c->admitted.count > 0 || crossing_depth(c, POD_IN) >= c->slots - c->slots / 4);
 }
-
-bool crossing_busy(const struct io *io)
-{
-    return io->now_ns < io->crossing.busy_until_ns;
-}
-
-/* ---- whether the model's time is kept ---- */
-
-/* So many late ones, and such a part of all, are too many for any figure to be believed. */
-enum { LATE_COUNT_MIN = 3, LATE_PART = 20 };
-
-/* A second in which fewer cross says little: the next ones are looked at with it, so many at most.
- * On a host that is busy enough few cross, and all are late. */
-enum { WINDOW_MESSAGES = 20, WINDOW_SECONDS = 10 };
-
-/* How long that is said: a scrape every few seconds should see it. */
-#define BUSY_NS (5 * NS_PER_S)
-
-static void count_rounds(const struct crossing *c, uint64_t *ret_rounds, uint64_t *ret_late)
-{
-    *ret_rounds = *ret_late = 0;
-    for (unsigned i = 0; i < POD_DIRECTIONS; i++)
-        if (c->proxies[i]) {
-            *ret_rounds += proxy_rounds(c->proxies[i]);
-            *ret_late += proxy_late(c->proxies[i]);
-        }
-}
-
-static bool too_many(uint64_t late, uint64_t all)
-{
-    return late >= LATE_COUNT_MIN && late * LATE_PART > all;
-}
-
-/* A second of the window is over: says what it says, and begins another when it is enough. */
-static void look_at_window(struct io *io)
-{
-    struct crossing *c = &io->crossing;
-    uint64_t rounds, late;
-    count_rounds(c, &rounds, &late);
-    bool busy = too_many(c->window_late, c->window_crossed) ||
-                too_many(late - c->window_late_rounds, rounds - c->window_rounds);
-    metric_add(io->agent->metrics.late, (double)(late - c->told_late_rounds));
-    c->told_late_rounds = late;
-    c->window_ends_ns = io->now_ns + NS_PER_S;
-    if (!busy && ++c->window_seconds < WINDOW_SECONDS &&
-        c->window_crossed + rounds - c->window_rounds < WINDOW_MESSAGES) {
-        if (crossing_busy(io)) /* nothing has told otherwise yet */
-            c->busy_until_ns += NS_PER_S;
-        return;
-    }
-    if (busy && (!c->logged_ns || io->now_ns - c->logged_ns > 60 * NS_PER_S)) {
-        log_warn("the host is too busy to keep the model's time; figures of now are not the "
-                 "model's",
-                 LOG_U64("late", c->window_late + late - c->window_late_rounds),
-                 LOG_U64("of", c->window_crossed + rounds - c->window_rounds));
-        c->logged_ns = io->now_ns;
-    }
-    if (busy)
-        c->busy_ns = io->now_ns;
-    c->busy_until_ns = c->busy_ns ? c->busy_ns + BUSY_NS : 0;
-    c->window_crossed = c->window_late = 0;
-    c->window_rounds = rounds;
-    c->window_late_rounds = late;
-    c->window_seconds = 0;
-}
-
-/* A message has crossed: what the model asked for and what the clock says. */
-static void record(struct io *io, const struct pod_message *message)
-{
-    const struct agent_metrics *m = &io->agent->metrics;
-    double asked_ns = message->done_ns - message->begun_ns;
-    double late_ns = fmax(0, (double)io->now_ns - message->done_ns);
-    if (io->trace)
-        trace_asked(io, message->id, asked_ns);
-    metric_observe(m->delay_asked[message->direction], asked_ns / 1e9);
-    metric_observe(m->delay_delivered[message->direction], (asked_ns + late_ns) / 1e9);
-    io->crossing.window_crossed++;
-    if (late_ns > 50e3 + asked_ns / 10) {
-        io->crossing.window_late++;
-        metric_add(m->late, 1);
-    }
-}
-
-/* ---- crossing ---- */
 
 static enum pod_direction direction_of(uint32_t id)
 {
@@ -338,7 +243,7 @@ void crossing_retry(struct io *io, uint32_t bytes)
 static void through_model(struct io *io, const struct crossing_model *model,
                           const struct pod_message *message)
 {
-    record(io, message);
+    crossing_record(io, message);
     if (model->mode == DATAPATH_SIDECAR && message->direction == POD_IN)
         to_proxy(io, message->id);
     else
@@ -365,6 +270,12 @@ static void forget_old(struct crossing *c, unsigned place)
     c->old_count--;
     for (unsigned i = place; i < c->old_count; i++)
         c->old[i] = c->old[i + 1];
+}
+
+void crossing_end_oldest(struct io *io)
+{
+    advance(io, &io->crossing.old[0], INFINITY);
+    forget_old(&io->crossing, 0);
 }
 
 static bool advance_old(struct io *io)
@@ -453,7 +364,7 @@ bool crossing_work(struct io *io)
             proxy_ring(c->proxies[i]);
     tell_rounds(io);
     if (io->now_ns >= c->window_ends_ns)
-        look_at_window(io);
+        crossing_look(io);
     return any;
 }
 
@@ -510,102 +421,4 @@ bool crossing_has_work(struct io *io)
         if (c->proxies[i] && proxy_has_served(c->proxies[i]))
             return true;
     return c->admitted.count > 0 && ring_room(&io->agent->ingress_sq, 1) > 0;
-}
-
-/* ---- configuration ---- */
-
-/* The current model goes among those that end by themselves. */
-static void leave_behind(struct io *io)
-{
-    struct crossing *c = &io->crossing;
-    if (!c->delays)
-        return;
-    c->delays = false;
-    if (c->old_count == CROSSING_OLD_MAX) {
-        advance(io, &c->old[0], INFINITY);
-        forget_old(c, 0);
-    }
-    c->old[c->old_count++] = c->model;
-}
-
-static void start_proxies(struct io *io)
-{
-    struct crossing *c = &io->crossing;
-    for (enum pod_direction i = POD_IN; i < POD_DIRECTIONS; i++) {
-        cleanup_error struct error *err = NULL;
-        if (!c->proxies[i] &&
-            proxy_start(io->agent, i, ring_slots(&c->profile), &c->proxies[i], &err) < 0)
-            log_error("the sidecar's work is not done", LOG_ERROR(err));
-        if (c->proxies[i])
-            proxy_set(c->proxies[i], &c->profile);
-    }
-}
-
-static void make_model(struct io *io)
-{
-    struct crossing *c = &io->crossing;
-    struct profile profile = c->profile;
-    struct pod_options options = {.seed = io_config(io)->egress.seed ? io_config(io)->egress.seed
-                                                                     : clock_monotonic_ns(),
-                                  .less_path_ns = c->real_path_ns,
-                                  .connections = 1,
-                                  .host_elsewhere = true};
-    if (c->mode == DATAPATH_SIDECAR) { /* its proxies have the hold-off; there is no DPU */
-        profile.value[PROFILE_HOLDOFF_NS] = 0;
-        profile.value[PROFILE_COALESCE_BYTES] = 0;
-        profile.value[PROFILE_ARM_WORKERS] = profile.value[PROFILE_DMA_UNITS] = 0;
-        if (profile.value[PROFILE_PATH_NS] < options.less_path_ns + NS_PER_US * 2)
-            return;
-    }
-    pod_init(&c->model.pod, &profile, &options);
-    c->model.mode = c->mode;
-    c->delays = true;
-}
-
-static bool same_profile(const struct profile *a, const struct profile *b)
-{
-    for (unsigned i = 0; i < PROFILE_PARAMETERS; i++)
-        if (a->value[i] != b->value[i])
-            return false;
-    return true;
-}
-
-static double path_of_direct(void)
-{
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    struct profile direct;
-    return profile_load("direct", &direct, &problems) == 0 ? direct.value[PROFILE_PATH_NS] : 0;
-}
-
-void crossing_configure(struct io *io)
-{
-    struct crossing *c = &io->crossing;
-    const struct datapath_settings *settings = &io_config(io)->datapath;
-    if (c->slots > 0 && c->mode == settings->mode && same_profile(&c->profile, &settings->profile))
-        return;
-    if (c->slots == 0)
-        c->real_path_ns = path_of_direct();
-    leave_behind(io);
-    c->mode = settings->mode;
-    c->profile = settings->profile;
-    c->slots = ring_slots(&c->profile);
-    cpu_io_on_host(&io->agent->cpu, c->mode != DATAPATH_DPU);
-    if (c->mode == DATAPATH_SIDECAR)
-        start_proxies(io);
-    if (c->mode != DATAPATH_DIRECT)
-        make_model(io);
-}
-
-void crossing_destroy(struct io *io)
-{
-    struct crossing *c = &io->crossing;
-    for (unsigned i = 0; i < POD_DIRECTIONS; i++) {
-        proxy_stop(c->proxies[i]);
-        tag_fifo_free(&c->queued[i]);
-    }
-    tag_fifo_free(&c->admitted);
-    if (c->delays)
-        pod_release(&c->model.pod);
-    for (unsigned i = 0; i < c->old_count; i++)
-        pod_release(&c->old[i].pod);
 }
