@@ -29,6 +29,11 @@ import manifests  # noqa: E402
 SYSTEM = "dpumesh-system"
 OPERATOR = "deployment/dpumesh-operator"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}
+SECURE = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 BRIDGE = 5005
 HTTP = 8080
 
@@ -164,6 +169,24 @@ class Space:
     def replicas(self, name="s0"):
         path = f"/apis/dpumesh.io/v1alpha1/namespaces/{self.name}/dpuservices/{name}"
         return self.node.api("GET", path)["spec"]["replicas"]
+
+
+def load_pod(name, *arguments):
+    """A pod that runs dpumesh load from the agent's image to its end."""
+    container = {
+        "name": "load",
+        "image": "mubench-dpu-agent:latest",
+        "imagePullPolicy": "Never",
+        "command": ["/usr/bin/dpumesh", "load", "--json", *arguments],
+        "securityContext": SECURE,
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def container_pid(pod, container="agent"):

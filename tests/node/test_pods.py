@@ -10,15 +10,10 @@ import urllib.request
 
 import pytest
 import yaml
-from nodekit import SYSTEM, TOP, burst, container_pid, dpu, process_status
+from nodekit import SYSTEM, TOP, burst, container_pid, dpu, load_pod, process_status
 from processes import eventually, free_port
 
 AGENT_USER = "65532"
-SECURE = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 
 
 def mounts(pid):
@@ -94,24 +89,6 @@ def test_network_policies_are_there(node, operator, space):
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
         selected = node.kubectl_json("-n", namespace, "get", "pods", "-l", selector)["items"]
         assert selected and all(kind in one["spec"]["containers"][0]["image"] for one in selected)
-
-
-def load_pod(name, *arguments):
-    """A pod that runs dpumesh load from the agent's image to its end."""
-    container = {
-        "name": "load",
-        "image": "mubench-dpu-agent:latest",
-        "imagePullPolicy": "Never",
-        "command": ["/usr/bin/dpumesh", "load", "--json", *arguments],
-        "securityContext": SECURE,
-    }
-    spec = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-    }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def test_services_are_found_by_name_across_pods(node, space):
