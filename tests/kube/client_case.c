@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -79,6 +80,17 @@ bool client_case_sent(struct client_case *test, size_t index, const char *text)
 {
     cleanup_free char *request = fake_server_request(test->server, index);
     return request && strstr(request, text);
+}
+
+void client_case_wait(const struct client_case *test, size_t requests, const size_t *seen,
+                      size_t count)
+{
+    for (unsigned i = 0; i < 30000; i++) {
+        if (fake_server_requests(test->server) >= requests &&
+            (!seen || __atomic_load_n(seen, __ATOMIC_ACQUIRE) >= count))
+            return;
+        usleep(1000);
+    }
 }
 
 double client_case_since_ms(uint64_t begun_ns)

@@ -37,6 +37,14 @@ void client_case_stop(struct client_case *test);
 /* Whether the request has this text in it. */
 bool client_case_sent(struct client_case *test, size_t index, const char *text);
 
+/*
+ * Waits until the server has had so many requests and, unless seen is NULL, another thread has
+ * counted so many in *seen with an atomic. Gives up after half a minute: what is asserted later
+ * tells.
+ */
+void client_case_wait(const struct client_case *test, size_t requests, const size_t *seen,
+                      size_t count);
+
 /* Milliseconds since an instant of clock_monotonic_ns(). */
 double client_case_since_ms(uint64_t begun_ns);
 

