@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import random
+import select
 import signal
 import socket
 import threading
@@ -251,12 +252,22 @@ class Application:
         ]
 
     def kill(self, service, replica, front):
+        """SIGKILL, and its end: until then it may take a connection. Whether it lived; one that drains ends by itself."""
+        try:
+            process = os.pidfd_open(replica["pid"])
+        except ProcessLookupError:
+            return False
         moment = [time.monotonic(), float("inf")]
         if service == front:
             self.front_kills.append(moment)
         self.killed.add(replica["pid"])
-        os.kill(replica["pid"], signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        ended, _, _ = select.select([process], [], [], HANGS)
+        os.close(process)
+        assert ended, f"{replica['name']} survives SIGKILL"
         moment[1] = time.monotonic()
+        return True
 
     def nudge(self, *pids):
         """Asks these replicas themselves, at their admin endpoints: nobody else may happen to call them."""

@@ -86,8 +86,7 @@ class Monkey:
         self.kills = dict.fromkeys(KILLED, 0)
 
     def kill(self, service, replica):
-        self.application.kill(service, replica, "front")
-        self.kills[service] += 1
+        self.kills[service] += self.application.kill(service, replica, "front")
 
     def kill_one(self):
         """Once a second a random replica that may be killed, ready or not."""

@@ -162,7 +162,9 @@ class Monkey:
 
 @pytest.mark.timeout(400 + 2 * SECONDS)
 def test_agents_are_killed_at_random(node, space):
-    space.deploy(*application())
+    space.apply(*application())
+    for service in ("front", *KILLED):
+        space.wait_ready(service, timeout=180)
     monkey = Monkey(space)
     space.apply(load_pod("load", "--rate", "100", "--concurrency", "8", "--duration", "1h", "--timeout", "60s", "tcp://front:5005"))
 
