@@ -107,6 +107,21 @@ static int override_replicas(const struct up *up, struct plan *plan, struct prob
     return problems->count > 0 ? -EINVAL : 0;
 }
 
+/* Local mode has no Secrets and ConfigMaps: a certificate is a file here. */
+static void refuse_needed_objects(const struct dpuservice *service, struct problems *problems)
+{
+    cleanup_free char *needed = spec_needed_objects(service);
+    struct source source = dpuservice_source(service);
+    struct place root = PLACE_ROOT(&source);
+
+    if (needed)
+        place_problem(
+            &root, problems,
+            "needs %s, and local mode has neither Secrets nor ConfigMaps; name files with "
+            "ca, certificate and key instead of caFrom and secretName",
+            needed);
+}
+
 /* From files to the plan; all that is wrong goes to problems. */
 static int make_plan(const struct up *up, struct plan **ret_plan, struct problems *problems)
 {
@@ -123,6 +138,7 @@ static int make_plan(const struct up *up, struct plan **ret_plan, struct problem
         cleanup_error struct error *err = NULL;
         cleanup_children struct children children = CHILDREN_INIT;
         spec_children(application.services[i], &children);
+        refuse_needed_objects(application.services[i], problems);
         if (plan_add(plan, &children, &err) < 0)
             problem_add(problems, "%s", error_message(err));
     }

@@ -125,6 +125,14 @@ static struct verdict judge_pod(const struct status_input *in)
     return in->pod_ended ? reconciling(reason, message) : stalled(reason, message);
 }
 
+/* "; a pod waits until there are Secret a and ConfigMap b", or "": nobody else would tell. Owned by
+ * the caller. */
+static char *waits_for(const struct status_input *in)
+{
+    cleanup_free char *needed = in->service ? spec_needed_objects(in->service) : NULL;
+    return needed ? xasprintf("; a pod waits until there are %s", needed) : xstrdup("");
+}
+
 /* What a Deployment tells. */
 static struct verdict judge_deployment(const struct status_input *in)
 {
@@ -145,12 +153,13 @@ static struct verdict judge_deployment(const struct status_input *in)
                        xasprintf("pods can't be made: %s", d->message));
     if (*in->pod_cause)
         return judge_pod(in);
+    cleanup_free char *waits = waits_for(in);
     if (d->late)
-        return stalled("ProgressDeadlineExceeded",
-                       xasprintf("%u of %u replicas are ready; %s", d->ready, wanted, d->message));
+        return stalled("ProgressDeadlineExceeded", xasprintf("%u of %u replicas are ready%s; %s",
+                                                             d->ready, wanted, waits, d->message));
     return reconciling("RollingOut",
-                       xasprintf("%u of %u replicas are ready, %u of the current version", d->ready,
-                                 wanted, d->updated));
+                       xasprintf("%u of %u replicas are ready, %u of the current version%s",
+                                 d->ready, wanted, d->updated, waits));
 }
 
 static struct verdict judge(const struct status_input *in)

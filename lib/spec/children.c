@@ -56,6 +56,7 @@ json_t *spec_agent_config(const struct dpuservice *service)
         .log = service->log,
     };
 
+    child_tls_files(&config);
     config.workload.threads = service->workers * service->workload.threads;
     return record_emit(&agent_config_record, &config);
 }

@@ -54,12 +54,19 @@ struct children {
 #define CHILD_CONFIG_KEY        "agent.json"             /* in the ConfigMap's data */
 #define CHILD_CONFIG_ANNOTATION "dpumesh.io/config-hash" /* on the pod template */
 #define CHILD_OWNS_ANNOTATION                                                                      \
-    "dpumesh.io/owns"          /* on each child: what of it is ours beyond the rule */
-#define CHILD_BRIDGE_PORT 5005 /* in the container, whatever the Service's */
+    "dpumesh.io/owns"              /* on each child: what of it is ours beyond the rule */
+#define CHILD_CA_KEY      "ca.crt" /* where authorities stand, unless caFrom says otherwise */
+#define CHILD_BRIDGE_PORT 5005     /* in the container, whatever the Service's */
 #define CHILD_HTTP_PORT   8080
 
 /* Makes the children. ret_children must be empty; the caller owns what it gets. */
 void spec_children(const struct dpuservice *service, struct children *ret_children);
+
+/*
+ * The Secrets and ConfigMaps that the pods need and the document names, "Secret a and ConfigMap b";
+ * NULL: none. Without one of them a pod does not start. Owned by the caller.
+ */
+char *spec_needed_objects(const struct dpuservice *service);
 
 /* The identity of a kind; static text. */
 struct child_identity spec_child_identity(enum child_kind kind);

@@ -200,6 +200,7 @@ static json_t *make_pod_spec(const struct dpuservice *service, struct buffer *ow
     json_t *pod = json_pack("{s:[o], s:o}", "containers", container, "volumes", volumes);
 
     add_scratch(service, container, volumes, owns);
+    child_add_tls(service, container, volumes, owns);
     json_object_set_new(pod, "terminationGracePeriodSeconds", json_integer(grace_seconds(service)));
     json_object_set_new(pod, "automountServiceAccountToken", json_false());
     /* Variables for every service of the namespace: of no use here, and many. */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "spec/agent_config.h"
 #include "spec/children.h"
 
 /*
@@ -45,6 +46,15 @@ json_t *child_pod_template(const struct dpuservice *service, const char *config,
 
 /* Bytes that a replica's diskStress may hold at once; 0: it uses no disk. */
 uint64_t child_disk_bytes(const struct dpuservice *service);
+
+/* Volumes with what TLS takes from Secrets and ConfigMaps, as far as it is asked for; appends to
+ * owns as above. */
+void child_add_tls(const struct dpuservice *service, json_t *container, json_t *volumes,
+                   struct buffer *owns);
+
+/* Where those files are in the pod, in place of what the document says. Borrows from static text.
+ */
+void child_tls_files(struct agent_config *config);
 
 /* The spec of a HorizontalPodAutoscaler. Appends to owns as above. */
 json_t *child_autoscaler_spec(const struct dpuservice *service, struct buffer *owns);

@@ -29,101 +29,76 @@ static const struct field ejection_fields[] = {
 static const struct record ejection_record = {FIELDS(ejection_fields),
                                               .size = sizeof(struct forward_settings)};
 
-/* forward.tls */
-
-static void check_pair(const void *record, json_t *object, const struct place *place,
-                       struct problems *problems)
-{
-    const struct forward_settings *forward = record;
-
-    (void)object;
-    if (!forward->tls.certificate != !forward->tls.key)
-        place_problem(place, problems, "certificate and key belong together; give both or neither");
-}
-
-#define TLS_FIELD(name_, member_, unset_, help_)                                                   \
-    {                                                                                              \
-        .name = (name_), .type = FIELD_STRING, FIELD_AT(struct forward_settings, tls.member_),     \
-        .flags = FIELD_OPTIONAL, .min = 1, .max = 1000, .pattern = &pattern_absolute_path,         \
-        .unset = (unset_), .help = (help_)                                                         \
-    }
-
-static const struct field tls_fields[] = {
-    TLS_FIELD("ca", ca, "the system's",
-              "File with the authorities (PEM) that callees at `https` "
-              "URLs are verified by."),
-    TLS_FIELD("certificate", certificate, "none",
-              "File with the certificate (PEM, its chain behind it) that is shown to callees."),
-    TLS_FIELD("key", key, "none", "File with that certificate's key (PEM)."),
-};
-static const struct record_check tls_checks[] = {
-    {.run = check_pair,
-     .reads = {"certificate", "key"},
-     .rule = "has(self.certificate) == has(self.key)",
-     .sentence = "certificate and key belong together; give both or neither"},
-};
-static const struct record tls_record = {FIELDS(tls_fields), CHECKS(tls_checks),
-                                         .size = sizeof(struct forward_settings)};
-
 /* forward */
 
-static const struct field forward_fields[] = {
-    {.name = "connections",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct forward_settings, connections),
-     .fallback = "512",
-     .min = 1,
-     .max = 65535,
-     .help = "Connections to one destination; each carries one call at a time and is kept."},
-    {.name = "pending",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct forward_settings, pending),
-     .fallback = "4096",
-     .max = 1000000,
-     .help = "Calls to one destination that may wait for a connection; a further one fails (503)."},
-    {.name = "connectTimeout",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct forward_settings, connect_timeout_ns),
-     .fallback = "1s",
-     .min = 1.0 * NS_PER_MS,
-     .max = 300.0 * NS_PER_S,
-     .help = "Longest until a connection stands, TLS included."},
-    {.name = "idleTimeout",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct forward_settings, idle_timeout_ns),
-     .fallback = "30s",
-     .min = 1.0 * NS_PER_MS,
-     .max = 86400.0 * NS_PER_S,
-     .help = "How long a kept connection may lie idle; shorter than the callee's own."},
-    {.name = "answerBytes",
-     .type = FIELD_BYTES,
-     FIELD_AT(struct forward_settings, answer_bytes),
-     .fallback = "64Mi",
-     .min = 1024,
-     .max = 2.0 * 1024 * 1024 * 1024,
-     .help = "Largest body of an answer; it is read and dropped, and a larger one fails the call."},
-    {.name = "hops",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct forward_settings, hops),
-     .fallback = "16",
-     .min = 1,
-     .max = 254,
-     .help =
-         "Calls in a row that may lead to a request; with one more it is taken for a loop (508)."},
-    {.name = "retries",
-     .type = FIELD_MOVED,
-     .help = "it is egress.retries now, for real and simulated calls; move it there"},
-    {.name = "ejection",
-     .type = FIELD_RECORD,
-     .record = &ejection_record,
-     .help = "Addresses of a name that are left alone because calls to them fail."},
-    {.name = "tls",
-     .type = FIELD_RECORD,
-     .record = &tls_record,
-     .help = "Files for `https` URLs; read again when they change."},
-};
+/* All but tls, which in a DpuService may come from a Secret. */
+#define FORWARD_FIELDS                                                                             \
+    {.name = "connections",                                                                        \
+     .type = FIELD_UNSIGNED,                                                                       \
+     FIELD_AT(struct forward_settings, connections),                                               \
+     .fallback = "512",                                                                            \
+     .min = 1,                                                                                     \
+     .max = 65535,                                                                                 \
+     .help = "Connections to one destination; each carries one call at a time and is kept."},      \
+        {.name = "pending",                                                                        \
+         .type = FIELD_UNSIGNED,                                                                   \
+         FIELD_AT(struct forward_settings, pending),                                               \
+         .fallback = "4096",                                                                       \
+         .max = 1000000,                                                                           \
+         .help = "Calls to one destination that may wait for a connection; a further one fails "   \
+                 "(503)."},                                                                        \
+        {.name = "connectTimeout",                                                                 \
+         .type = FIELD_DURATION,                                                                   \
+         FIELD_AT(struct forward_settings, connect_timeout_ns),                                    \
+         .fallback = "1s",                                                                         \
+         .min = 1.0 * NS_PER_MS,                                                                   \
+         .max = 300.0 * NS_PER_S,                                                                  \
+         .help = "Longest until a connection stands, TLS included."},                              \
+        {.name = "idleTimeout",                                                                    \
+         .type = FIELD_DURATION,                                                                   \
+         FIELD_AT(struct forward_settings, idle_timeout_ns),                                       \
+         .fallback = "30s",                                                                        \
+         .min = 1.0 * NS_PER_MS,                                                                   \
+         .max = 86400.0 * NS_PER_S,                                                                \
+         .help = "How long a kept connection may lie idle; shorter than the callee's own."},       \
+        {.name = "answerBytes",                                                                    \
+         .type = FIELD_BYTES,                                                                      \
+         FIELD_AT(struct forward_settings, answer_bytes),                                          \
+         .fallback = "64Mi",                                                                       \
+         .min = 1024,                                                                              \
+         .max = 2.0 * 1024 * 1024 * 1024,                                                          \
+         .help = "Largest body of an answer; it is read and dropped, and a larger one fails the "  \
+                 "call."},                                                                         \
+        {.name = "hops",                                                                           \
+         .type = FIELD_UNSIGNED,                                                                   \
+         FIELD_AT(struct forward_settings, hops),                                                  \
+         .fallback = "16",                                                                         \
+         .min = 1,                                                                                 \
+         .max = 254,                                                                               \
+         .help = "Calls in a row that may lead to a request; with one more it is taken for a "     \
+                 "loop (508)."},                                                                   \
+        {.name = "retries",                                                                        \
+         .type = FIELD_MOVED,                                                                      \
+         .help = "it is egress.retries now, for real and simulated calls; move it there"},         \
+    {                                                                                              \
+        .name = "ejection", .type = FIELD_RECORD, .record = &ejection_record,                      \
+        .help = "Addresses of a name that are left alone because calls to them fail."              \
+    }
+#define FORWARD_TLS_FIELD(record_)                                                                 \
+    {                                                                                              \
+        .name = "tls", .type = FIELD_RECORD, FIELD_AT(struct forward_settings, tls),               \
+        .record = &(record_),                                                                      \
+        .help = "What `https` URLs are called with; looked at again while the agent runs."         \
+    }
+
+static const struct field forward_fields[] = {FORWARD_FIELDS, FORWARD_TLS_FIELD(tls_record)};
 const struct record forward_record = {FIELDS(forward_fields),
                                       .size = sizeof(struct forward_settings)};
+
+static const struct field dpuservice_forward_fields[] = {FORWARD_FIELDS,
+                                                         FORWARD_TLS_FIELD(dpuservice_tls_record)};
+const struct record dpuservice_forward_record = {FIELDS(dpuservice_forward_fields),
+                                                 .size = sizeof(struct forward_settings)};
 
 /* destinations */
 

@@ -84,6 +84,14 @@ static const struct owned service_paths[] = {
         .path = AGENT name_ " failureThreshold"                                                    \
     }
 
+#define TLS_VOLUME(name_)                                                                          \
+    {.path = AGENT "volumeMounts name=" name_ " mountPath", .name = name_},                        \
+        {.path = AGENT "volumeMounts name=" name_ " readOnly", .name = name_},                     \
+        {.path = POD "volumes name=" name_ " projected sources", .name = name_},                   \
+    {                                                                                              \
+        .path = POD "volumes name=" name_ " projected defaultMode", .name = name_                  \
+    }
+
 static const struct owned deployment_paths[] = {
     EVERY_CHILD,
     OWNS,
@@ -118,6 +126,8 @@ static const struct owned deployment_paths[] = {
     {.path = POD "volumes name=config configMap name"},
     {.path = AGENT "volumeMounts name=scratch mountPath", .name = "scratch"},
     {.path = POD "volumes name=scratch emptyDir sizeLimit", .name = "scratch", .quantity = true},
+    TLS_VOLUME("forward-tls"),
+    TLS_VOLUME("tracing-ca"),
     {.path = POD "terminationGracePeriodSeconds"},
     {.path = POD "automountServiceAccountToken"},
     {.path = POD "enableServiceLinks"},

@@ -61,6 +61,19 @@ static bool object_name_valid(const char *text)
     }
 }
 
+/* Is a file's name in the pod: "." and what begins with ".." is the kubelet's. */
+static bool data_key_valid(const char *text)
+{
+    size_t length = strlen(text);
+
+    if (length == 0 || length > 253 || strcmp(text, ".") == 0 || strncmp(text, "..", 2) == 0)
+        return false;
+    for (const char *c = text; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
+            return false;
+    return true;
+}
+
 static bool image_valid(const char *text)
 {
     return isalnum((unsigned char)text[0]) &&
@@ -113,6 +126,12 @@ const struct field_pattern pattern_object_name = {
     .expression = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$",
     .max = 253,
     .says = "an object's name (lower-case letters, digits, - and .), such as my-name",
+};
+const struct field_pattern pattern_data_key = {
+    .valid = data_key_valid,
+    .expression = "^([-A-Za-z0-9_]|[.][-A-Za-z0-9_])[-A-Za-z0-9_.]*$",
+    .max = 253,
+    .says = "a key of its data (letters, digits, -, _ and .), such as ca.crt",
 };
 const struct field_pattern pattern_image = {
     .valid = image_valid,

@@ -17,6 +17,9 @@ extern const struct field_pattern pattern_label_name, pattern_label_value;
 /* A namespace; any other object's name (a DNS subdomain). */
 extern const struct field_pattern pattern_namespace, pattern_object_name;
 
+/* A key of a Secret's or ConfigMap's data. */
+extern const struct field_pattern pattern_data_key;
+
 /* A container image. */
 extern const struct field_pattern pattern_image;
 

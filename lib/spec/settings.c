@@ -26,62 +26,68 @@ static const struct record_check latency_checks[] = {LATENCY_CHECKS(egress)};
 static const struct record latency_record = {FIELDS(latency_fields), CHECKS(latency_checks),
                                              .size = sizeof(struct egress_settings)};
 
-static const struct field egress_fields[] = {
-    {.name = "mode",
-     .type = FIELD_ENUM,
-     FIELD_AT(struct egress_settings, mode),
-     .names = egress_mode_names,
-     .fallback = "simulate",
-     .help = "What becomes of a call to another service: `simulate` answers it after a delay, and "
-             "nothing leaves the pod; `forward` makes it, over HTTP."},
-    {.name = "latency",
-     .type = FIELD_RECORD,
-     .record = &latency_record,
-     .help = "The delay of a simulated call."},
-    {.name = "workers",
-     .type = FIELD_UNSIGNED,
-     FIELD_AT(struct egress_settings, workers),
-     .fallback = "0",
-     .max = 1000000,
-     .help = "Calls outstanding at once in a replica, which gives it a countable capacity; 0 is no "
-             "cap."},
-    {.name = "timeout",
-     .type = FIELD_DURATION,
-     FIELD_AT(struct egress_settings, timeout_ns),
-     .fallback = "30s",
-     .max = 1800.0 * NS_PER_S,
-     .help = "Longest a call may take, waiting for its turn included, before it counts as timed "
-             "out (status 504); 0s is no limit, but a real call ends after 30m."},
-    {.name = "circuitBreaker",
-     .type = FIELD_RECORD,
-     FIELD_AT(struct egress_settings, breaker),
-     .record = &breaker_record,
-     .help = "When a destination is left alone; each has a breaker of its own."},
-    {.name = "retries",
-     .type = FIELD_RECORD,
-     FIELD_AT(struct egress_settings, retries),
-     .record = &retry_record,
-     .help = "Second attempts of calls, real and simulated; each destination has a budget of its "
-             "own."},
-    {.name = "faults",
-     .type = FIELD_RECORD,
-     FIELD_AT(struct egress_settings, faults),
-     .record = &faults_record,
-     .help = "What goes wrong with simulated calls."},
-    {.name = "forward",
-     .type = FIELD_RECORD,
-     FIELD_AT(struct egress_settings, forward),
-     .record = &forward_record,
-     .help = "How real calls are made."},
-    {.name = "destinations",
-     .type = FIELD_RECORDS,
-     FIELD_AT(struct egress_settings, destinations),
-     .other = offsetof(struct egress_settings, destination_count),
-     .max = DESTINATIONS_MAX,
-     .record = &destination_record,
-     .unset = "none",
-     .help = "Callees that are treated otherwise than `egress` says, or answer elsewhere."},
-};
+/* forward_: the record of egress.forward. */
+#define EGRESS_FIELDS(forward_)                                                                    \
+    {.name = "mode",                                                                               \
+     .type = FIELD_ENUM,                                                                           \
+     FIELD_AT(struct egress_settings, mode),                                                       \
+     .names = egress_mode_names,                                                                   \
+     .fallback = "simulate",                                                                       \
+     .help =                                                                                       \
+         "What becomes of a call to another service: `simulate` answers it after a delay, and "    \
+         "nothing leaves the pod; `forward` makes it, over HTTP."},                                \
+        {.name = "latency",                                                                        \
+         .type = FIELD_RECORD,                                                                     \
+         .record = &latency_record,                                                                \
+         .help = "The delay of a simulated call."},                                                \
+        {.name = "workers",                                                                        \
+         .type = FIELD_UNSIGNED,                                                                   \
+         FIELD_AT(struct egress_settings, workers),                                                \
+         .fallback = "0",                                                                          \
+         .max = 1000000,                                                                           \
+         .help = "Calls outstanding at once in a replica, which gives it a countable capacity; 0 " \
+                 "is no "                                                                          \
+                 "cap."},                                                                          \
+        {.name = "timeout",                                                                        \
+         .type = FIELD_DURATION,                                                                   \
+         FIELD_AT(struct egress_settings, timeout_ns),                                             \
+         .fallback = "30s",                                                                        \
+         .max = 1800.0 * NS_PER_S,                                                                 \
+         .help =                                                                                   \
+             "Longest a call may take, waiting for its turn included, before it counts as timed "  \
+             "out (status 504); 0s is no limit, but a real call ends after 30m."},                 \
+        {.name = "circuitBreaker",                                                                 \
+         .type = FIELD_RECORD,                                                                     \
+         FIELD_AT(struct egress_settings, breaker),                                                \
+         .record = &breaker_record,                                                                \
+         .help = "When a destination is left alone; each has a breaker of its own."},              \
+        {.name = "retries",                                                                        \
+         .type = FIELD_RECORD,                                                                     \
+         FIELD_AT(struct egress_settings, retries),                                                \
+         .record = &retry_record,                                                                  \
+         .help =                                                                                   \
+             "Second attempts of calls, real and simulated; each destination has a budget of its " \
+             "own."},                                                                              \
+        {.name = "faults",                                                                         \
+         .type = FIELD_RECORD,                                                                     \
+         FIELD_AT(struct egress_settings, faults),                                                 \
+         .record = &faults_record,                                                                 \
+         .help = "What goes wrong with simulated calls."},                                         \
+        {.name = "forward",                                                                        \
+         .type = FIELD_RECORD,                                                                     \
+         FIELD_AT(struct egress_settings, forward),                                                \
+         .record = &(forward_),                                                                    \
+         .help = "How real calls are made."},                                                      \
+    {                                                                                              \
+        .name = "destinations", .type = FIELD_RECORDS,                                             \
+        FIELD_AT(struct egress_settings, destinations),                                            \
+        .other = offsetof(struct egress_settings, destination_count), .max = DESTINATIONS_MAX,     \
+        .record = &destination_record, .unset = "none",                                            \
+        .help = "Callees that are treated otherwise than `egress` says, or answer elsewhere."      \
+    }
+
+static const struct field egress_fields[] = {EGRESS_FIELDS(forward_record)};
+static const struct field dpuservice_egress_fields[] = {EGRESS_FIELDS(dpuservice_forward_record)};
 
 static const struct record_check egress_checks[] = {
     {.run = check_destinations,
@@ -108,6 +114,9 @@ static const struct record_check egress_checks[] = {
 
 const struct record egress_record = {FIELDS(egress_fields), CHECKS(egress_checks),
                                      .size = sizeof(struct egress_settings)};
+const struct record dpuservice_egress_record = {FIELDS(dpuservice_egress_fields),
+                                                CHECKS(egress_checks),
+                                                .size = sizeof(struct egress_settings)};
 
 /* datapath.queues */
 

@@ -92,6 +92,23 @@ struct workload_settings {
  * asked for; 0: no disk is used. */
 uint64_t workload_disk_bytes(const struct workload_settings *workload);
 
+/* caFrom: a key of an object in the namespace, which the pods have as a file. */
+enum key_object { KEY_OF_NOTHING, KEY_OF_CONFIG_MAP, KEY_OF_SECRET, KEY_OBJECTS };
+
+struct ca_from {
+    enum key_object object; /* which is given */
+    struct key_ref {
+        char *name, *key;
+    } refs[KEY_OBJECTS]; /* each its own: a wrong document gives both */
+};
+
+/* egress.forward.tls; what is not given is NULL. The agent's configuration has files alone. */
+struct tls_settings {
+    char *ca, *certificate, *key; /* files */
+    char *secret;                 /* of the namespace: certificate and key */
+    struct ca_from ca_from;
+};
+
 enum egress_mode {
     EGRESS_SIMULATE, /* a call is a delay; nothing leaves the pod */
     EGRESS_FORWARD,  /* a call is an HTTP request to the callee */
@@ -106,9 +123,7 @@ struct forward_settings {
     uint64_t connect_timeout_ns, idle_timeout_ns;
     unsigned ejection_failures; /* in a row, then an address is ejected; 0 never; 5 */
     uint64_t ejection_ns;       /* for this long the first time; 10 s */
-    struct {
-        char *ca, *certificate, *key; /* files; NULL: not given */
-    } tls;
+    struct tls_settings tls;
 };
 
 enum { FAULT_ERRORS_MAX = 8 }; /* faults.errors */
@@ -187,16 +202,17 @@ struct limit_settings {
 
 /* tracing: spans of requests, sent to an OpenTelemetry collector. */
 struct tracing_settings {
-    bool given;          /* without it nothing is recorded */
-    char *endpoint;      /* a URL */
-    double ratio;        /* of the traces that begin here, 0 to 1; 0.01 */
-    bool errors;         /* requests answered 5xx are sent whatever the sampling said */
-    unsigned pending;    /* requests in flight that are recorded; 16384 */
-    unsigned queue;      /* finished ones that wait; 4096 */
-    unsigned batch;      /* requests sent together; 256 */
-    uint64_t delay_ns;   /* longest wait for that; 1 s */
-    uint64_t timeout_ns; /* an attempt to send; 10 s */
-    char *ca;            /* file; NULL: the system's */
+    bool given;             /* without it nothing is recorded */
+    char *endpoint;         /* a URL */
+    double ratio;           /* of the traces that begin here, 0 to 1; 0.01 */
+    bool errors;            /* requests answered 5xx are sent whatever the sampling said */
+    unsigned pending;       /* requests in flight that are recorded; 16384 */
+    unsigned queue;         /* finished ones that wait; 4096 */
+    unsigned batch;         /* requests sent together; 256 */
+    uint64_t delay_ns;      /* longest wait for that; 1 s */
+    uint64_t timeout_ns;    /* an attempt to send; 10 s */
+    char *ca;               /* file; NULL: the system's */
+    struct ca_from ca_from; /* instead; in a DpuService alone */
 };
 
 struct log_settings {
@@ -207,6 +223,10 @@ struct log_settings {
 /* The tables of the structs above. */
 extern const struct record egress_record, queues_record, limits_record, log_record;
 extern const struct record tracing_record;
+
+/* The same in a DpuService, where certificates may come from Secrets and ConfigMaps. */
+extern const struct record dpuservice_egress_record, dpuservice_tracing_record;
+
 extern const struct record internal_service_record, external_group_record;
 extern const struct record alternative_behavior_record;
 extern const struct field_pattern pattern_behavior, pattern_absolute_path;

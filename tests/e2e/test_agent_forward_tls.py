@@ -56,7 +56,7 @@ def agent(start, cell, idle="1h", **tls):
         workload={"internalService": QUIET, "externalServices": calls(["s1"])},
         egress={
             "destinations": [{"name": "s1", "url": cell.url}],
-            "forward": {"tls": files, "idleTimeout": idle},
+            "forward": {"tls": files, "idleTimeout": idle, "connectTimeout": "60s"},
             "retries": {"most": 0},
         },
     )

@@ -88,6 +88,9 @@ def test_a_taken_port_is_one_sentence_and_nothing_starts(local, which):
     assert not list((local.runtime / "dpumesh").iterdir())
 
 
+SECRET = {"secretName": "client", "caFrom": {"configMapKeyRef": {"name": "ca"}}}
+
+
 @pytest.mark.parametrize(
     "arguments, says",
     [
@@ -102,6 +105,7 @@ def test_a_taken_port_is_one_sentence_and_nothing_starts(local, which):
         (["up", "-f", "{app}", "--agent", "{agent}", "-a", "192.0.2.1"], "not an address of this machine"),
         (["up", "-f", "{app}", "--agent", "{agent}", "-a", "{address}", "--metrics", "nowhere"], "--metrics"),
         (["up", "-f", "{bad}"], "replicas"),
+        (["up", "-f", "{secret}"], "secret.yaml:1: s0: needs Secret client and ConfigMap ca, and local mode has neither"),
         (["scale", "s0=-1"], "replicas of s0"),
         (["scale", "s0"], "SERVICE=N"),
         (["nonsense"], "nonsense"),
@@ -111,6 +115,7 @@ def test_bad_usage_is_status_2_with_a_sentence(local, arguments, says):
     files = {
         "{app}": local.write({"s0": {}}),
         "{bad}": local.write({"s0": {"replicas": -3}}, "bad.yaml"),
+        "{secret}": local.write({"s0": {"egress": {"forward": {"tls": SECRET}}}}, "secret.yaml"),
         "{agent}": local.agent,
         "{address}": local.address,
         "{missing}": local.folder / "missing.yaml",

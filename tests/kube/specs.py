@@ -152,6 +152,8 @@ EVERYTHING = {
         "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}]}},
     },
     "disruptionBudget": {"minAvailable": "50%"},
+    "egress": {"forward": {"tls": {"secretName": "client", "caFrom": {"configMapKeyRef": {"name": "ca", "key": "bundle.pem"}}}}},
+    "tracing": {"endpoint": "https://collector:4318", "caFrom": {"secretKeyRef": {"name": "client"}}},
 }
 
 

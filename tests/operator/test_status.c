@@ -186,6 +186,34 @@ Test(status, of_a_deployment)
     }
 }
 
+/* A pod whose volumes can't be mounted says nothing: what it needs is told with the figures. */
+Test(status, of_pods_that_need_secrets)
+{
+    char secret[] = "a", map[] = "b";
+    struct dpuservice needy = service;
+    needy.egress.forward.tls.secret = secret;
+    needy.tracing.ca_from.object = KEY_OF_CONFIG_MAP;
+    needy.tracing.ca_from.refs[KEY_OF_CONFIG_MAP].name = map;
+    struct child_view view = whole();
+    struct status_input input = input_of(&view);
+    input.service = &needy;
+    for (int late = 0; late < 2; late++) {
+        view.ready = view.available = 1;
+        view.late = late;
+        view.message = "has timed out progressing.";
+        json_auto_t *status = status_make(&input, NULL, NOW);
+        expect_conditions(status, late ? "--S" : "-c-",
+                          late ? "ProgressDeadlineExceeded" : "RollingOut",
+                          late ? "1 of 2 replicas are ready; a pod waits until there are Secret a "
+                                 "and ConfigMap b; has timed out progressing."
+                               : "1 of 2 replicas are ready, 2 of the current version; a pod "
+                                 "waits until there are Secret a and ConfigMap b");
+    }
+    view = whole();
+    json_auto_t *status = status_make(&input, NULL, NOW);
+    expect_conditions(status, "R--", "AllReplicasReady", "2 of 2 replicas are ready");
+}
+
 Test(status, of_an_obstacle)
 {
     struct child_view view = whole();

@@ -351,6 +351,33 @@ static const struct bad bad_specs[] = {
      "app.yaml:7: s0: spec.egress.forward.tls.ca: \"a.pem\" is not an absolute path without "
      "spaces, such as /usr/lib/dpumesh/plugins/example.so"},
     {"  egress:\n"
+     "    forward: {tls: {secretName: s0-tls, certificate: /a.crt, key: /a.key}}\n",
+     "app.yaml:7: s0: spec.egress.forward.tls.secretName: it gives certificate and key, which also "
+     "stand here as files; give the Secret or the files"},
+    {"  egress:\n"
+     "    forward: {tls: {ca: /ca.crt, caFrom: {configMapKeyRef: {name: our-ca}}}}\n",
+     "app.yaml:7: s0: spec.egress.forward.tls.caFrom: it gives the authorities, which ca gives as "
+     "a "
+     "file too; give one of the two"},
+    {"  egress:\n"
+     "    forward: {tls: {caFrom: {configMapKeyRef: {name: a}, secretKeyRef: {name: a}}}}\n",
+     "app.yaml:7: s0: spec.egress.forward.tls.caFrom: several given; give exactly one of "
+     "configMapKeyRef, secretKeyRef"},
+    {"  egress:\n"
+     "    forward: {tls: {secretName: S0, caFrom: {secretKeyRef: {key: ..data}}}}\n",
+     "app.yaml:7: s0: spec.egress.forward.tls.secretName: \"S0\" is not an object's name "
+     "(lower-case letters, digits, - and .), such as my-name\n"
+     "app.yaml:7: s0: spec.egress.forward.tls.caFrom.secretKeyRef.name: missing; give a value such "
+     "as our-ca\n"
+     "app.yaml:7: s0: spec.egress.forward.tls.caFrom.secretKeyRef.key: \"..data\" is not a key of "
+     "its data (letters, digits, -, _ and .), such as ca.crt"},
+    {"  tracing:\n"
+     "    endpoint: https://c:4318\n"
+     "    ca: /ca.crt\n"
+     "    caFrom: {secretKeyRef: {name: our-ca}}\n",
+     "app.yaml:9: s0: spec.tracing.caFrom: it gives the authorities, which ca gives as a file too; "
+     "give one of the two"},
+    {"  egress:\n"
      "    forward: {hops: 255}\n",
      "app.yaml:7: s0: spec.egress.forward.hops: 255 is above 254; give 1 to 254"},
     {"  tracing: {}\n", "app.yaml:6: s0: spec.tracing.endpoint: missing; give a value such as "
@@ -415,7 +442,7 @@ static const struct bad bad_specs[] = {
      "    endpoint: http://c:4318\n"
      "    sampling: 1\n",
      "app.yaml:8: s0: spec.tracing.sampling: unknown field; known are endpoint, ratio, errors, "
-     "pending, queue, batch, delay, timeout, ca"},
+     "pending, queue, batch, delay, timeout, ca, caFrom"},
     {"  egress:\n"
      "    timeout: 50\n",
      "app.yaml:7: s0: spec.egress.timeout: 50 has no unit; write a duration such as \"50ms\""},

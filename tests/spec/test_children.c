@@ -198,6 +198,100 @@ Test(children, scratch_where_a_disk_is_stressed)
     }
 }
 
+/* The text of the configuration in the ConfigMap, if the agent takes it. */
+static struct agent_config *config_of(const struct children *children)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct agent_config *config = NULL;
+    const char *text = json_string_value(json_object_get(
+        json_object_get(children->objects[CHILD_CONFIG_MAP], "data"), CHILD_CONFIG_KEY));
+    int ret = agent_config_parse(text, strlen(text), "agent.json", &config, &problems);
+    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "no sentence");
+    return config;
+}
+
+/* What a document names of the namespace becomes files, and nothing else of it. */
+Test(children, certificates_of_secrets)
+{
+    cleanup_dpuservice struct dpuservice *service =
+        parse("  egress: {forward: {tls: {secretName: s0-tls,\n"
+              "    caFrom: {configMapKeyRef: {name: our-ca, key: bundle.pem}}}}}\n"
+              "  tracing: {endpoint: 'https://c:4318', caFrom: {secretKeyRef: {name: root}}}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(service, &children);
+    const json_t *deployment = children.objects[CHILD_DEPLOYMENT];
+    expect(deployment, "metadata/annotations", "{'dpumesh.io/owns': 'forward-tls tracing-ca'}");
+    expect(deployment, "spec/template/spec/volumes/1",
+           "{'name': 'forward-tls', 'projected': {'defaultMode': 292, 'sources': ["
+           "{'secret': {'name': 's0-tls', 'items': [{'key': 'tls.crt', 'path': 'tls.crt'},"
+           " {'key': 'tls.key', 'path': 'tls.key'}]}},"
+           "{'configMap': {'name': 'our-ca', 'items': [{'key': 'bundle.pem', 'path': 'ca.crt'}]}}"
+           "]}}");
+    expect(deployment, "spec/template/spec/volumes/2",
+           "{'name': 'tracing-ca', 'projected': {'defaultMode': 292, 'sources': ["
+           "{'secret': {'name': 'root', 'items': [{'key': 'ca.crt', 'path': 'ca.crt'}]}}]}}");
+    expect(deployment, "spec/template/spec/containers/0/volumeMounts/1",
+           "{'name': 'forward-tls', 'mountPath': '/var/run/secrets/dpumesh.io/forward',"
+           " 'readOnly': true}");
+    expect(deployment, "spec/template/spec/containers/0/volumeMounts/2",
+           "{'name': 'tracing-ca', 'mountPath': '/var/run/secrets/dpumesh.io/tracing',"
+           " 'readOnly': true}");
+    cleanup_agent_config struct agent_config *config = config_of(&children);
+    const struct tls_settings *tls = &config->egress.forward.tls;
+    cr_expect_str_eq(tls->certificate, "/var/run/secrets/dpumesh.io/forward/tls.crt");
+    cr_expect_str_eq(tls->key, "/var/run/secrets/dpumesh.io/forward/tls.key");
+    cr_expect_str_eq(tls->ca, "/var/run/secrets/dpumesh.io/forward/ca.crt");
+    cr_expect_str_eq(config->tracing.ca, "/var/run/secrets/dpumesh.io/tracing/ca.crt");
+    cleanup_free char *needed = spec_needed_objects(service);
+    cr_expect_str_eq(needed, "Secret s0-tls and ConfigMap our-ca and Secret root");
+    /* The document itself stays what it was. */
+    json_auto_t *again = dpuservice_emit(service);
+    expect(again, "spec/egress/forward/tls",
+           "{'secretName': 's0-tls',"
+           " 'caFrom': {'configMapKeyRef': {'name': 'our-ca', 'key': 'bundle.pem'}}}");
+}
+
+/* Files and objects beside each other, one Secret for all, and nothing at all. */
+Test(children, certificates_of_files)
+{
+    cleanup_dpuservice struct dpuservice *mixed =
+        parse("  egress: {forward: {tls: {ca: /etc/ssl/cert.pem, secretName: all}}}\n"
+              "  tracing: {endpoint: 'https://c:4318', caFrom: {secretKeyRef: {name: all}}}\n");
+    cleanup_children struct children children = CHILDREN_INIT;
+    spec_children(mixed, &children);
+    cleanup_agent_config struct agent_config *config = config_of(&children);
+    cr_expect_str_eq(config->egress.forward.tls.ca, "/etc/ssl/cert.pem");
+    cr_expect_str_eq(config->egress.forward.tls.key, "/var/run/secrets/dpumesh.io/forward/tls.key");
+    cleanup_free char *needed = spec_needed_objects(mixed);
+    cr_expect_str_eq(needed, "Secret all");
+
+    cleanup_dpuservice struct dpuservice *files =
+        parse("  egress: {forward: {tls: {ca: /ca.pem, certificate: /a.crt, key: /a.key}}}\n");
+    cleanup_children struct children few = CHILDREN_INIT;
+    spec_children(files, &few);
+    expect(few.objects[CHILD_DEPLOYMENT], "spec/template/spec/volumes",
+           "[{'name': 'config', 'configMap': {'name': 's0-dpu'}}]");
+    cr_expect_null(spec_needed_objects(files));
+}
+
+/* Another Secret is another pod; the configuration is the same, because the files' names are. */
+Test(children, another_secret_rolls_the_pods)
+{
+    static const char *const specs[] = {"  egress: {forward: {tls: {secretName: a}}}\n",
+                                        "  egress: {forward: {tls: {secretName: b}}}\n"};
+    struct children children[2] = {CHILDREN_INIT, CHILDREN_INIT};
+    for (size_t i = 0; i < 2; i++) {
+        cleanup_dpuservice struct dpuservice *service = parse(specs[i]);
+        spec_children(service, &children[i]);
+    }
+    cr_expect(
+        json_equal(children[0].objects[CHILD_CONFIG_MAP], children[1].objects[CHILD_CONFIG_MAP]));
+    cr_expect_neq(spec_child_fingerprint(CHILD_DEPLOYMENT, children[0].objects[CHILD_DEPLOYMENT]),
+                  spec_child_fingerprint(CHILD_DEPLOYMENT, children[1].objects[CHILD_DEPLOYMENT]));
+    children_free(&children[0]);
+    children_free(&children[1]);
+}
+
 static char *hash_of(const char *spec, char text[4096])
 {
     cleanup_dpuservice struct dpuservice *service = parse(spec);

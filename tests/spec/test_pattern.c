@@ -29,6 +29,9 @@ static const char *const texts[] = {
     "a b",
     " a",
     "a\n",
+    "..",
+    "..data",
+    ".-",
     "a/b",
     "a/b/c",
     "/a",
@@ -81,8 +84,9 @@ static const char *const texts[] = {
 Test(pattern, two_forms)
 {
     static const struct field_pattern *const patterns[] = {
-        &pattern_label_name, &pattern_label_value,  &pattern_namespace, &pattern_object_name,
-        &pattern_image,      &pattern_service_name, &pattern_path,      &pattern_service_url,
+        &pattern_label_name,  &pattern_label_value, &pattern_namespace,
+        &pattern_object_name, &pattern_image,       &pattern_service_name,
+        &pattern_path,        &pattern_service_url, &pattern_data_key,
     };
     for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
         const struct field_pattern *pattern = patterns[i];
