@@ -76,7 +76,7 @@ def test_certificates_come_from_a_secret_and_are_renewed(space, authority, calle
     (pod,) = space.pods()
     folder = pathlib.Path(f"/proc/{container_pid(pod)}/root") / FILES
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["ca.crt", "tls.crt", "tls.key"]
-    assert stat.S_IMODE((folder / "..data").resolve().joinpath("tls.key").stat().st_mode) == 0o444
+    assert stat.S_IMODE((folder / "tls.key").stat().st_mode) == 0o444
 
     # Another certificate, under load: no restart, and no request is lost.
     with Load(space.target(), concurrency=4) as load:
