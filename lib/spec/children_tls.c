@@ -3,7 +3,8 @@
  * projected volume with exactly the keys that it names: what else is in a Secret stays out, and the
  * kubelet swaps all files of a volume at once when one of the objects changes, so that a
  * certificate is never seen with another's key. A file mounted by itself (subPath) would never be
- * renewed.
+ * renewed. Nothing is optional: the kubelet keeps a pod waiting whose objects are not there,
+ * instead of starting it without.
  */
 #include "base/memory.h"
 #include "spec/children_private.h"
@@ -11,9 +12,6 @@
 /* The volume is the pod's own and its container the only one that has it, with one user: readable
  * for all needs neither that user's group on the files nor their owner changed at each renewal. */
 enum { FILE_MODE = 0444 };
-
-/* The kubelet keeps a pod waiting whose objects are not there: `optional` would start it without.
- */
 
 #define SECRETS_PATH   "/var/run/secrets/dpumesh.io"
 #define FORWARD_PATH   SECRETS_PATH "/forward"
