@@ -3,53 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "spec/workmodel_private.h"
-
-static json_t *load(const char *text)
-{
-    json_error_t error;
-    json_t *root = json_loads(text, 0, &error);
-    cr_assert_not_null(root, "%s: %s", text, error.text);
-    return root;
-}
-
-struct given {
-    const char *model, *mesh, *parameters, *egress;
-};
-
-static int import(const struct given *given, struct workmodel_documents *made,
-                  struct problems *problems)
-{
-    json_auto_t *model = load(given->model);
-    json_auto_t *mesh = given->mesh ? load(given->mesh) : NULL;
-    json_auto_t *parameters = given->parameters ? load(given->parameters) : NULL;
-    struct workmodel_source source = {.model = {"m.json", model},
-                                      .mesh = {"g.json", mesh},
-                                      .parameters = {"k.json", parameters},
-                                      .egress = given->egress};
-    return workmodel_import(&source, made, problems);
-}
-
-/* The spec of the i-th service is as expected, and so are all notes, each on a line. */
-static void expect(struct given given, size_t i, const char *spec, const char *notes)
-{
-    cleanup_workmodel struct workmodel_documents made = WORKMODEL_DOCUMENTS_INIT;
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    cleanup_buffer struct buffer text = BUFFER_INIT(1 << 16);
-
-    cr_assert_eq(import(&given, &made, &problems), 0, "%s: %s", given.model,
-                 problems.count ? problems.texts[0] : "");
-    json_auto_t *wanted = load(spec);
-    json_t *got = json_object_get(made.items[i].object, "spec");
-    cleanup_free char *dump = json_dumps(got, 0);
-    cr_assert(json_equal(got, wanted), "%s: %s", given.model, dump);
-    for (size_t j = 0; j < json_array_size(made.notes); j++)
-        buffer_printf(&text, "%s\n", json_string_value(json_array_get(made.notes, j)));
-    for (size_t j = 0; j < json_array_size(made.items[i].notes); j++)
-        buffer_printf(&text, "%s\n", json_string_value(json_array_get(made.items[i].notes, j)));
-    cr_assert_str_eq(buffer_terminate(&text), notes, "%s", given.model);
-}
+#include "workmodel_given.h"
 
 /* All problems, each on a line. */
 static void refused(struct given given, const char *sentences)
@@ -429,18 +383,6 @@ Test(workmodel, as_many_services_as_a_file_holds)
     }
 }
 
-static json_t *export(const char *yaml, json_t **ret_notes)
-{
-    cleanup_documents struct documents documents = DOCUMENTS_INIT;
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    cleanup_application struct application application = APPLICATION_INIT;
-
-    cr_assert_eq(documents_parse(yaml, strlen(yaml), "a.yaml", &documents, &problems), 0);
-    cr_assert_eq(application_parse(&documents, "a.yaml", &application, &problems), 0, "%s",
-                 problems.count ? problems.texts[0] : "");
-    return workmodel_export(&application, ret_notes);
-}
-
 #define DOCUMENT(spec)                                                                             \
     "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\nmetadata: {name: s0}\nspec: " spec "\n"
 
@@ -479,90 +421,6 @@ Test(workmodel, export_tells_what_it_leaves_out)
              "\"replicas\": 1, \"cpu-requests\": \"1\"}");
     cleanup_free char *dump = json_dumps(model, 0);
     cr_assert(json_equal(json_object_get(model, "s0"), service), "%s", dump);
-}
-
-#define TO(services) "\"external_services\": [{\"services\": [" services "]}]"
-
-/* An agent finds who has its own path, in its own namespace; of others it is told the URL, which an
- * export leaves out again. */
-Test(workmodel, where_callees_answer)
-{
-    static const char model[] = "{\"s0\": {\"namespace\": \"a\", " TO(
-        "\"s1\", \"s2\", \"s1__2\", \"s3\", \"s4\"") "}, \"s1\": {\"namespace\": \"a\", \"path\": "
-                                                     "\"/w\"}, \"s2\": {\"namespace\": \"a\"},"
-                                                     "\"s3\": {\"namespace\": \"b\"}, \"s4\": "
-                                                     "{\"namespace\": \"b\", \"path\": \"/w\"},"
-                                                     "\"s5\": {\"path\": \"/w\", " TO(
-                                                         "\"s6\"") ", \"alternative_behaviors\": "
-                                                                   "{\"x\": {" TO("\"s7\"") "}}}"
-                                                                                            ", "
-                                                                                            "\"s"
-                                                                                            "6\""
-                                                                                            ": "
-                                                                                            "{\""
-                                                                                            "pat"
-                                                                                            "h\""
-                                                                                            ": "
-                                                                                            "\"/"
-                                                                                            "w\""
-                                                                                            "}, "
-                                                                                            "\"s"
-                                                                                            "7\""
-                                                                                            ": "
-                                                                                            "{}"
-                                                                                            "}";
-    struct given given = {.model = model, .egress = "forward"};
-
-    expect(given, 0,
-           "{\"workload\": {\"externalServices\": [{\"services\": [\"s1\", \"s2\", \"s1__2\", "
-           "\"s3\", \"s4\"]}]}, \"egress\": {\"mode\": \"forward\", \"destinations\": ["
-           "{\"name\": \"s1\", \"url\": \"http://s1:8080/w\"},"
-           "{\"name\": \"s3\", \"url\": \"http://s3.b.svc:8080/api/v1\"},"
-           "{\"name\": \"s4\", \"url\": \"http://s4.b.svc:8080/w\"}]}}",
-           "");
-    expect(given, 5,
-           "{\"workload\": {\"path\": \"/w\", \"externalServices\": [{\"services\": [\"s6\"]}], "
-           "\"alternativeBehaviors\": {\"x\": {\"externalServices\": [{\"services\": "
-           "[\"s7\"]}]}}}, \"egress\": {\"mode\": \"forward\", \"destinations\": ["
-           "{\"name\": \"s7\", \"url\": \"http://s7:8080/api/v1\"}]}}",
-           "");
-    expect(given, 6, "{\"workload\": {\"path\": \"/w\"}, \"egress\": {\"mode\": \"forward\"}}", "");
-    /* K8sParameters' path is everybody's. */
-    given.parameters = "{\"K8sParameters\": {\"path\": \"/all\", \"namespace\": \"c\"}}";
-    expect(given, 5,
-           "{\"workload\": {\"path\": \"/all\", \"externalServices\": [{\"services\": [\"s6\"]}], "
-           "\"alternativeBehaviors\": {\"x\": {\"externalServices\": [{\"services\": "
-           "[\"s7\"]}]}}}, \"egress\": {\"mode\": \"forward\"}}",
-           "");
-    /* Simulated calls leave no pod. */
-    given = (struct given){.model = model, .egress = "simulate"};
-    expect(given, 1, "{\"workload\": {\"path\": \"/w\"}, \"egress\": {\"mode\": \"simulate\"}}",
-           "");
-}
-
-/* What is not of an import's making is told. */
-Test(workmodel, export_tells_of_other_destinations)
-{
-    static const char document[] =
-        "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\nmetadata: {name: s0}\nspec:\n"
-        "  workload: {internalService: {computePi: {}}, externalServices: [{services: [s1]}]}\n"
-        "  egress: {mode: forward, destinations: [{name: s1, url: 'http://s1:%s/w'}]}\n---\n"
-        "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\nmetadata: {name: s1}\n"
-        "spec: {workload: {path: /w, internalService: {computePi: {}}}}\n";
-    static const char *const ports[] = {"8080", "80"};
-
-    for (size_t i = 0; i < 2; i++) {
-        cleanup_free char *yaml = xasprintf(document, ports[i]);
-        json_t *list;
-        json_auto_t *model = export(yaml, &list);
-        json_auto_t *notes = list;
-        cr_assert_not_null(model);
-        cr_assert_eq(json_array_size(notes), i, "port %s", ports[i]);
-        if (i)
-            cr_assert_str_eq(json_string_value(json_array_get(notes, 0)),
-                             "a.yaml:6: s0: spec.egress.destinations: no counterpart in muBench, "
-                             "left out");
-    }
 }
 
 /* Behaviours by ?bid=: as the workload, in both of the spellings that muBench's cell wants. */
