@@ -213,7 +213,7 @@ static double meet(struct mesh_run *run, struct mesh_outgoing *call)
     call->failed = met.result != OUTSIDE_ANSWERED;
     if (met.result == OUTSIDE_PARTIAL || met.result == OUTSIDE_LOST)
         call->causes = RETRY_RESET;
-    if (met.result == OUTSIDE_ERROR) {
+    if (faults && met.result == OUTSIDE_ERROR) {
         call->excused = faults->errors[met.error].status < 500;
         call->causes = call->excused ? 0 : RETRY_5XX;
     }

@@ -157,11 +157,12 @@ static inline uint32_t mesh_message_of_call(uint32_t call)
 
 /* ---- mesh_policy.c ---- */
 
-void mesh_policy_init(struct mesh_run *run, uint32_t replica);
+void mesh_policy_init(struct mesh_run *run, uint32_t index);
 void mesh_policy_release(struct mesh_replica *replica);
 
-/* What the policies of a replica say of a request now; counts it. call: as in struct mesh_visit. */
-struct mesh_verdict mesh_policy_judge(struct mesh_run *run, uint32_t replica, uint32_t call);
+/* What the policies of a replica, by its index, say of a request now; counts it. call: as in struct
+ * mesh_visit. */
+struct mesh_verdict mesh_policy_judge(struct mesh_run *run, uint32_t index, uint32_t call);
 
 /* The proxy has read a request that goes no further, and answers it. */
 void mesh_spend_refusal(struct mesh_run *run, uint32_t replica);
@@ -175,7 +176,7 @@ void mesh_spend_retry(struct mesh_run *run, uint32_t replica);
 void mesh_strand_begin(struct mesh_run *run, uint32_t visit, unsigned group);
 
 /* The attempt of a call was answered with that status (200: good) by the service it went to. */
-void mesh_call_replied(struct mesh_run *run, uint32_t call, uint32_t attempt, unsigned status,
+void mesh_call_replied(struct mesh_run *run, uint32_t index, uint32_t attempt, unsigned status,
                        double bytes);
 
 /* A call has left its replica; its result has come in, or nobody waits for it any more. */
@@ -190,8 +191,8 @@ void mesh_try_again(struct mesh_run *run, uint32_t index);
 
 /* ---- mesh_request.c ---- */
 
-/* A request to the service, at now_ns; call and its attempt as in struct mesh_visit. */
-void mesh_visit_begin(struct mesh_run *run, uint32_t replica, uint32_t call, uint32_t attempt,
+/* A request to a replica, at now_ns; call and its attempt as in struct mesh_visit. */
+void mesh_visit_begin(struct mesh_run *run, uint32_t replica_index, uint32_t call, uint32_t attempt,
                       bool measured);
 
 /* One of a visit's groups has made its calls. */
