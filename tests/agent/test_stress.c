@@ -21,7 +21,10 @@ static int tmpfile_error;
 static unsigned named_files;
 
 /* In the place of the C library's, so that a file system without nameless files can be played. */
-int open(const char *path, int flags, ...)
+int own_open(const char *path, int flags, ...) __asm__("open");
+int own_unlink(const char *path) __asm__("unlink");
+
+int own_open(const char *path, int flags, ...)
 {
     va_list arguments;
     va_start(arguments, flags);
@@ -34,8 +37,8 @@ int open(const char *path, int flags, ...)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-/* Likewise: before the file goes, it is there. */
-int unlink(const char *path)
+/* Before the file goes, it is there. */
+int own_unlink(const char *path)
 {
     named_files += access(path, F_OK) == 0;
     return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
