@@ -115,6 +115,25 @@ static bool possible(const struct profile *profile, const struct path_load *load
     return false;
 }
 
+/* One sentence for each frame of which more is offered than the path carries. */
+static void say_full(const struct profile *profile, const struct point *points, size_t count)
+{
+    double said_bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct path_load *load = &points[i].load;
+        struct path_means means;
+        path_estimate(profile, load->frame_bytes, load->rate_per_s, &means);
+        if (load->rate_per_s <= means.ceiling_per_s || load->frame_bytes == said_bytes)
+            continue;
+        said_bytes = load->frame_bytes;
+        fprintf(stderr,
+                "dpumesh: %.0f messages of %.0f B a second are beyond the %.0f that %s carries; "
+                "the rest is refused, and latency is that of full memory\n",
+                load->rate_per_s, load->frame_bytes, means.ceiling_per_s, profile->name);
+    }
+}
+
 int predict_path(const struct predict_options *options, const struct predict_values *frames,
                  const struct predict_values *rates)
 {
@@ -149,5 +168,6 @@ int predict_path(const struct predict_options *options, const struct predict_val
         print_csv(&profile, points, count);
     else
         print_text(&profile, points, count);
+    say_full(&profile, points, count);
     return STATUS_OK;
 }

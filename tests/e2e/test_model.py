@@ -55,6 +55,23 @@ def test_past_the_ceiling_the_rest_is_dropped(dpumesh):
     assert not point["clean"]
 
 
+def test_past_the_ceiling_one_sentence_says_so(bin_dir):
+    """On standard error, for each frame once: the figures are what a full path does, and are still asked for."""
+    done = subprocess.run(
+        [bin_dir / "dpumesh", "predict", "-p", "envoy-strict", "--frames", "64,1024", "--sweep", "rate=50%,98%,110%,1000%",
+         "--sample", "20000", "--json"],
+        capture_output=True, text=True, timeout=110, check=True,
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2 and all("are beyond the" in line and "envoy-strict carries" in line for line in lines)
+    points = json.loads(done.stdout)
+    for frame in (points[:4], points[4:]):
+        ceiling = frame[0]["offered_per_s"] * 2
+        assert f"beyond the {ceiling:.0f} that" in done.stderr
+        assert frame[2]["host_cores"]["client"] <= frame[3]["host_cores"]["client"]
+        assert frame[2]["latency_us"] == frame[3]["latency_us"]
+
+
 def test_sweep_as_csv_is_what_validate_reads(dpumesh, tmp_path):
     text = dpumesh(
         "predict", "--profile", "envoy-permissive", "--frames", "64,1KiB", "--sweep", "rate=5%:90%:4",
@@ -109,6 +126,8 @@ def test_calibrate_writes_a_profile_that_predict_reads(dpumesh, tmp_path):
         (("predict", "-p", "ideal", "--rate", "5", "--frame", "0"), "--frame"),
         (("predict", "-p", "ideal", "--rate", "5", "--frame", "1G"), "--frame"),
         (("predict", "-p", "ideal", "--sweep", "frame=1"), "only rates can be swept"),
+        (("predict", "-p", "ideal", "--sweep", "rate=5%"), "profile ideal has no ceiling for frames of 1024 B"),
+        (("predict", "-p", "ideal", "--rate", "1e12"), "1e+12 messages a second for 10 s are 1e+13 messages, of which at most"),
         (("predict", "-p", "nosuch", "--rate", "5"), "no profile is called nosuch"),
         (("calibrate", "--data", "/nowhere.csv", "--config", "x"), "/nowhere.csv: can't open: No such file"),
         (("calibrate", "--data", DATA), "no configuration is named"),
