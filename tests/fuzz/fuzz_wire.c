@@ -84,7 +84,7 @@ static struct request_message *message_of(const struct request_draft *draft)
     struct request_message *message = xmalloc(most);
     draft_write(draft, 7, message);
     REQUIRE(message->length <= most);
-    REQUIRE(message_body(message) + message->body_length == (char *)message + message->length);
+    REQUIRE(message_body(message) <= (char *)message + message->length);
     return message;
 }
 
@@ -156,7 +156,7 @@ static void check_bridge_reply(const struct request_message *message, enum wire_
                           .status = 200,
                           .content_type = "text/plain; charset=utf-8",
                           .body = message_body(message),
-                          .body_length = message->body_length,
+                          .body_length = message_body_length(message),
                           .request = message};
     REQUIRE(reply_encode_bridge(&reply, mode, &out) == 0 && out.length <= out.capacity);
     struct wire_progress progress = {0};
@@ -177,7 +177,7 @@ static void check_http_reply(const struct request_message *message)
     struct reply reply = {.status = 200,
                           .content_type = "text/plain",
                           .body = message_body(message),
-                          .body_length = message->body_length,
+                          .body_length = message_body_length(message),
                           .request = message};
     REQUIRE(reply_encode_http(&reply, "Sun, 06 Nov 1994 08:49:37 GMT", &out) == 0);
     REQUIRE(out.length <= out.capacity && out.length > reply.body_length);
@@ -249,6 +249,7 @@ static void check_trace(const char *body, size_t length)
         return;
     }
     json_auto_t *value = jansson_reads(body, length);
+    json_object_del(value, "dummy"); /* what muBench's newer cells put beside the service's key */
     REQUIRE(!value || json_object_size(value) == 1);
     check_plan(plan, body, length);
     plan_free(plan, trace_arena());
@@ -272,12 +273,12 @@ static void check_frame(const char *frame, size_t length, enum wire_mode mode,
     if (object) {
         check_member(object, "path", message_path(message), message->path_length, "/");
         check_member(object, "query_string", message_query(message), message->query_length, "");
-        check_member(object, "body", message_body(message), message->body_length, "");
+        check_member(object, "body", message_body(message), message_body_length(message), "");
     }
     check_headers(message, NULL);
     check_bridge_reply(message, mode);
     check_http_reply(message);
-    check_trace(message_body(message), message->body_length);
+    check_trace(message_body(message), message_body_length(message));
     note(to, "frame", message, message->length);
     free(message);
 }
@@ -362,7 +363,7 @@ static void note_request(const struct http_request *request, const char *input, 
     struct request_message *message = message_of(&request->draft);
     check_headers(message, NULL);
     check_http_reply(message);
-    check_trace(message_body(message), message->body_length);
+    check_trace(message_body(message), message_body_length(message));
     note(to, request->keep_alive ? "kept" : "last", message, message->length);
     note(to, "target", request->target.data, request->target.length);
     note(to, request->http10 ? "1.0" : "1.1", request->accept.data, request->accept.length);
