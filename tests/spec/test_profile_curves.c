@@ -193,16 +193,16 @@ Test(profile_curves, more_messages_cost_more)
 {
     for (size_t i = 0; i < NAMES; i++) {
         struct profile profile = load(names[i]);
-        for (double frame = 64; frame <= 65536; frame *= 4) {
+        for (unsigned frame = 64; frame <= 65536; frame *= 4) {
             double client = 0, dpu = 0;
             struct path_means means;
             path_estimate(&profile, frame, 1, &means);
-            for (double rate = 100; rate < 0.95 * means.ceiling_per_s; rate *= 2) {
+            for (unsigned rate = 100; rate < 0.95 * means.ceiling_per_s; rate *= 2) {
                 struct path_result got =
                     simulate(&profile, frame, rate, (uint64_t)fmax(5000, 0.1 * rate));
-                cr_assert_float_eq(got.achieved_per_s / rate, 1, 0.001, "%s %g B %g/s: %g",
+                cr_assert_float_eq(got.achieved_per_s / rate, 1, 0.001, "%s %u B %u/s: %g",
                                    names[i], frame, rate, got.achieved_per_s);
-                cr_assert_geq(got.client_cores, 0.95 * client, "%s %g B %g/s: %g after %g",
+                cr_assert_geq(got.client_cores, 0.95 * client, "%s %u B %u/s: %g after %g",
                               names[i], frame, rate, got.client_cores, client);
                 cr_assert_geq(got.dpu_cores, 0.99 * dpu);
                 client = got.client_cores;
@@ -220,7 +220,7 @@ Test(profile_curves, flat_past_the_ceiling)
 
     for (size_t i = 0; i < NAMES; i++) {
         struct profile profile = load(names[i]);
-        for (double frame = 8192; frame <= 65536; frame *= 8) {
+        for (unsigned frame = 8192; frame <= 65536; frame *= 8) {
             struct path_result last = {.client_cores = 0};
             struct path_means means;
             path_estimate(&profile, frame, 1, &means);
@@ -229,10 +229,10 @@ Test(profile_curves, flat_past_the_ceiling)
                 struct path_result got =
                     simulate(&profile, frame, rate, (uint64_t)(2 * means.ceiling_per_s));
                 cr_assert_float_eq(got.achieved_per_s / means.ceiling_per_s, 1, 0.03,
-                                   "%s %g B x%g: %g, ceiling %g", names[i], frame, loads[k],
+                                   "%s %u B x%g: %g, ceiling %g", names[i], frame, loads[k],
                                    got.achieved_per_s, means.ceiling_per_s);
                 cr_assert_geq(got.client_cores, 0.99 * last.client_cores,
-                              "%s %g B x%g: %g after %g", names[i], frame, loads[k],
+                              "%s %u B x%g: %g after %g", names[i], frame, loads[k],
                               got.client_cores, last.client_cores);
                 cr_assert_geq(got.drop_fraction, last.drop_fraction);
                 if (loads[k] > 1.1) {
