@@ -1,5 +1,7 @@
 #include "agent/burn.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 
 enum { CALIBRATION_RUNS = 9 };
@@ -48,8 +50,9 @@ static void burn_and_look(struct burner *burner, double ns)
     uint64_t turns = (uint64_t)(ns * burner->turns_per_ns), begin_ns = clock_thread_cpu_ns();
     spin(turns);
     double took_ns = (double)(clock_thread_cpu_ns() - begin_ns);
-    double rate = took_ns > 0 ? (double)turns / took_ns : calibrated;
-    burner->turns_per_ns += (rate - burner->turns_per_ns) / 4;
+    double rate = took_ns > 0 ? (double)turns / took_ns : calibrated, now = burner->turns_per_ns;
+    /* One look may be far off: a hypervisor took the processor meanwhile, and this clock ran on. */
+    burner->turns_per_ns += (fmin(fmax(rate, now * 0.8), now * 1.25) - now) / 4;
     if (burner->turns_per_ns < calibrated / 4 || burner->turns_per_ns > calibrated * 4)
         burner->turns_per_ns = calibrated;
     burner->burnt_ns += took_ns;

@@ -20,6 +20,12 @@ enum { PROXY_STACK = 128 * 1024 };
  * its CPU, did not get the processor in time. */
 #define PROXY_LATE_NS (NS_PER_MS)
 
+/* More than that is left to the proxy's thread, whose real wake-up counts towards it. */
+#define THREAD_NS 1e4
+
+/* When less is left, the thread is woken after this time all the same: does it wake in time? */
+#define LOOK_NS (100 * NS_PER_MS)
+
 /* Most that is made good later, in ns of CPU. */
 #define OVER_NS 1e5
 
@@ -37,7 +43,9 @@ struct proxy {
     uint32_t rests;
     uint64_t owed_ns;    /* left of a wake-up when the I/O thread served alone; atomic */
     uint64_t owed_at_ns; /* since when, monotonic */
-    struct burner hand;  /* of the I/O thread */
+    /* The I/O thread's own: what it burns with, took for it, and took beyond what was asked. */
+    struct burner hand;
+    double alone_ns, alone_over_ns;
     /* What the I/O thread sets: whole ns and bytes, atomic. */
     uint64_t wake_ns, before_ns, holdoff_ns, eager_bytes;
     uint64_t rounds, late; /* the thread writes: atomic */
@@ -79,14 +87,16 @@ static bool eager(struct proxy *proxy)
 
 /*
  * Burns a part of the wake-up, less what this thread really did since the last settlement beyond
- * what it was to burn: to wake and to move descriptors is part of what a wake-up costs, so that its
- * clock shows what the profile asks for. What a few rounds can't make good is let go.
+ * what it was to burn: to wake and to move descriptors is part of what a wake-up costs. Where it
+ * burnt too little, it burns more now. So its clock shows what the profile asks for; what a few
+ * rounds can't make good is let go.
  */
 static void settle(struct proxy *proxy, double modelled_ns, double wake_ns)
 {
     uint64_t clock_ns = clock_thread_cpu_ns();
-    proxy->over_ns += (double)(clock_ns - proxy->clock_ns) - modelled_ns;
-    double paid_ns = fmax(0, fmin(wake_ns, proxy->over_ns));
+    /* The clock may be behind what was reckoned: the last burning was too short. */
+    proxy->over_ns += (double)(int64_t)(clock_ns - proxy->clock_ns) - modelled_ns;
+    double paid_ns = fmin(wake_ns, proxy->over_ns);
     burn(&proxy->burner, wake_ns - paid_ns);
     metric_add(proxy->agent->metrics.modelled[MODELLED_WAKE], wake_ns / 1e9);
     proxy->over_ns = fmax(-OVER_NS, fmin(OVER_NS, proxy->over_ns - paid_ns));
@@ -285,6 +295,17 @@ bool proxy_submit(struct proxy *proxy, uint32_t id, double cost_ns, uint32_t byt
     return true;
 }
 
+/* Burns on the I/O thread, by whose clock it makes good the next time what was too much or not
+ * enough. */
+static void burn_by_hand(struct proxy *proxy, double ns)
+{
+    uint64_t begin_ns = clock_thread_cpu_ns();
+    burn(&proxy->hand, ns - proxy->alone_over_ns);
+    double took_ns = (double)(clock_thread_cpu_ns() - begin_ns);
+    proxy->alone_over_ns = fmax(-OVER_NS, fmin(OVER_NS, proxy->alone_over_ns + took_ns - ns));
+    proxy->alone_ns += took_ns;
+}
+
 bool proxy_serve_alone(struct proxy *proxy, double cost_ns)
 {
     const struct agent_metrics *m = &proxy->agent->metrics;
@@ -293,21 +314,28 @@ bool proxy_serve_alone(struct proxy *proxy, double cost_ns)
         begin_ns < proxy->earliest_ns)
         return false;
     double wake_ns = (double)load(&proxy->wake_ns), before_ns = (double)load(&proxy->before_ns);
-    burn(&proxy->hand, before_ns + cost_ns);
+    burn_by_hand(proxy, before_ns + cost_ns);
     metric_add(m->modelled[proxy->direction], cost_ns / 1e9);
     metric_add(m->modelled[MODELLED_WAKE], before_ns / 1e9);
     hold_off(proxy, begin_ns);
-    /* Also when nothing is left: the round counts, and whether its thread wakes in time. */
-    proxy->owed_at_ns = clock_monotonic_ns();
-    uint64_t left_ns = (uint64_t)llround(fmax(1, wake_ns - before_ns));
-    __atomic_store_n(&proxy->owed_ns, left_ns, __ATOMIC_RELEASE);
-    proxy->submitted = true;
+    double left_ns = wake_ns - before_ns;
+    bool to_thread = left_ns > THREAD_NS;
+    if (!to_thread) { /* that little is burnt here the next time */
+        proxy->alone_over_ns -= left_ns;
+        metric_add(m->modelled[MODELLED_WAKE], left_ns / 1e9);
+        left_ns = 1;
+    }
+    if (to_thread || begin_ns > proxy->ended_ns + LOOK_NS) {
+        proxy->owed_at_ns = clock_monotonic_ns();
+        __atomic_store_n(&proxy->owed_ns, (uint64_t)llround(left_ns), __ATOMIC_RELEASE);
+        proxy->submitted = true;
+    }
     return true;
 }
 
 double proxy_alone_ns(const struct proxy *proxy)
 {
-    return proxy->hand.burnt_ns;
+    return proxy->alone_ns;
 }
 
 void proxy_ring(struct proxy *proxy)
