@@ -167,8 +167,10 @@ static bool serve_alone(struct io *io, uint32_t id)
 {
     struct crossing *c = &io->crossing;
     enum pod_direction direction = direction_of(id);
+    if (!c->alone[direction]) /* before the costs are reckoned */
+        return false;
     double cost_ns = proxy_ns(io, id) + policy_ns(io, id);
-    if (!c->alone[direction] || !proxy_serve_alone(c->proxies[direction], cost_ns))
+    if (!proxy_serve_alone(c->proxies[direction], cost_ns))
         return false;
     c->alone[direction] = false;
     spend_policy_ns(io, id);
@@ -213,30 +215,31 @@ void crossing_begin(struct io *io, enum crossing_kind kind, uint32_t index)
         to_model(io, id);
 }
 
-void crossing_refused(struct io *io, uint32_t bytes)
+/* The proxy's work alone on a message of so many bytes and a short one beside it: nothing crosses.
+ */
+static void spend_on_proxy(struct io *io, enum crossing_kind kind, uint32_t bytes)
 {
     struct crossing *c = &io->crossing;
     uint32_t index = bytes < CROSSING_INDEX_MASK ? bytes : CROSSING_INDEX_MASK;
-    uint32_t id = (uint32_t)CROSSING_REFUSED << CROSSING_INDEX_BITS | index;
+    uint32_t id = (uint32_t)kind << CROSSING_INDEX_BITS | index;
+    enum pod_direction direction = direction_of(id);
     if (c->mode == DATAPATH_DPU)
-        pod_spend_arm(&c->model.pod, POD_IN, (double)io->now_ns,
+        pod_spend_arm(&c->model.pod, direction, (double)io->now_ns,
                       path_arm_ns(&c->profile, bytes_of(io, id)) +
                           path_arm_ns(&c->profile, CROSSING_BYTES_MIN) + spend_policy_ns(io, id));
-    else if (c->mode == DATAPATH_SIDECAR && c->proxies[POD_IN] && crossing_has_room(io, POD_IN))
+    else if (c->mode == DATAPATH_SIDECAR && c->proxies[direction] &&
+             crossing_has_room(io, direction))
         to_proxy(io, id);
+}
+
+void crossing_refused(struct io *io, uint32_t bytes)
+{
+    spend_on_proxy(io, CROSSING_REFUSED, bytes);
 }
 
 void crossing_retry(struct io *io, uint32_t bytes)
 {
-    struct crossing *c = &io->crossing;
-    uint32_t index = bytes < CROSSING_INDEX_MASK ? bytes : CROSSING_INDEX_MASK;
-    uint32_t id = (uint32_t)CROSSING_RETRY << CROSSING_INDEX_BITS | index;
-    if (c->mode == DATAPATH_DPU)
-        pod_spend_arm(&c->model.pod, POD_OUT, (double)io->now_ns,
-                      path_arm_ns(&c->profile, CROSSING_BYTES_MIN) +
-                          path_arm_ns(&c->profile, bytes_of(io, id)) + spend_policy_ns(io, id));
-    else if (c->mode == DATAPATH_SIDECAR && c->proxies[POD_OUT] && crossing_has_room(io, POD_OUT))
-        to_proxy(io, id);
+    spend_on_proxy(io, CROSSING_RETRY, bytes);
 }
 
 /* A message is through a model: a sidecar's incoming ones have the proxy still before them. */
