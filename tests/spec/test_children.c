@@ -2,27 +2,15 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "doc/document.h"
+#include "given.h"
 #include "spec/agent_config.h"
 #include "spec/children.h"
 
 static struct dpuservice *parse(const char *spec)
 {
-    cleanup_documents struct documents documents = DOCUMENTS_INIT;
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    struct dpuservice *service = NULL;
-    char text[2048];
-
-    snprintf(text, sizeof(text),
-             "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\n"
-             "metadata:\n  name: s0\n  namespace: mubench-dpu\n  labels:\n"
-             "    app.kubernetes.io/part-of: shop\n    mine: 'yes'\nspec:\n%s",
-             spec);
-    int ret = documents_parse(text, strlen(text), "app.yaml", &documents, &problems);
-    if (ret == 0)
-        ret = dpuservice_parse(&documents.items[0], &service, &problems);
-    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "no sentence");
-    return service;
+    return read_labelled("  namespace: mubench-dpu\n  labels:\n"
+                         "    app.kubernetes.io/part-of: shop\n    mine: 'yes'\n",
+                         spec);
 }
 
 /* Whether object has at a path of keys ("spec/ports/0/name") this JSON (single quotes for double).
@@ -201,13 +189,8 @@ Test(children, scratch_where_a_disk_is_stressed)
 /* The text of the configuration in the ConfigMap, if the agent takes it. */
 static struct agent_config *config_of(const struct children *children)
 {
-    cleanup_problems struct problems problems = PROBLEMS_INIT;
-    struct agent_config *config = NULL;
-    const char *text = json_string_value(json_object_get(
-        json_object_get(children->objects[CHILD_CONFIG_MAP], "data"), CHILD_CONFIG_KEY));
-    int ret = agent_config_parse(text, strlen(text), "agent.json", &config, &problems);
-    cr_assert_eq(ret, 0, "%s", problems.count ? problems.texts[0] : "no sentence");
-    return config;
+    return agent_of(json_string_value(json_object_get(
+        json_object_get(children->objects[CHILD_CONFIG_MAP], "data"), CHILD_CONFIG_KEY)));
 }
 
 /* What a document names of the namespace becomes files, and nothing else of it. */
