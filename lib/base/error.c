@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 
 struct error {
     int number;
@@ -16,7 +17,7 @@ int error_make(struct error **err, int number, const char *format, ...)
         va_list arguments;
         va_start(arguments, format);
         made->number = number;
-        made->message = xvasprintf(format, arguments);
+        made->message = text_one_line(xvasprintf(format, arguments));
         va_end(arguments);
         /* Freed last: the arguments may point into the sentence that is replaced. */
         error_free(*err);
@@ -30,7 +31,7 @@ int error_prefix(struct error **err, int ret, const char *format, ...)
     if (err && *err) {
         va_list arguments;
         va_start(arguments, format);
-        cleanup_free char *prefix = xvasprintf(format, arguments);
+        cleanup_free char *prefix = text_one_line(xvasprintf(format, arguments));
         va_end(arguments);
         cleanup_free char *old = (*err)->message;
         (*err)->message = xasprintf("%s: %s", prefix, old);

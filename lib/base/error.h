@@ -20,7 +20,7 @@ struct error;
  * Makes an error and returns -number, so that `return error_make(err, EINVAL, ...)` reads well.
  * err: where to put it; NULL drops the sentence; an error already in *err is replaced.
  * number: a positive errno value. format: one sentence without a full stop: what, where, what would
- * be right.
+ * be right; what it quotes is made safe for a terminal (text_one_line()).
  */
 int error_make(struct error **err, int number, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -12,9 +12,18 @@ enum { NEAREST_LENGTH_MAX = 64 }; /* longer names are not typing mistakes */
 
 char *text_one_line(char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if (*c < ' ' || *c == 0x7f)
-            *c = '?';
+    size_t rest = strlen(text);
+
+    for (char *at = text; rest > 0;) {
+        uint32_t code;
+        size_t size = text_utf8_decode(at, rest, &code);
+        if (size == 0 || code < ' ' || (code >= 0x7f && code < 0xa0)) {
+            size = size ? size : 1;
+            memset(at, size == 1 && isspace((unsigned char)*at) ? ' ' : '?', size);
+        }
+        at += size;
+        rest -= size;
+    }
     return text;
 }
 

@@ -48,8 +48,11 @@ const char *text_nearest(const char *name, const char *const *candidates, size_t
  */
 size_t text_utf8_decode(const char *text, size_t size, uint32_t *ret_code);
 
-/* Makes a sentence one line that can't steer a terminal, whatever it quotes: each control character
- * becomes a question mark, in place. Returns text. */
+/*
+ * Makes a sentence one line of UTF-8 that can't steer a terminal, whatever it quotes, in place:
+ * white space becomes blanks, and each byte of another control character (C0, DEL, C1) or of what
+ * is not UTF-8 (a quotation that was cut within a character) a question mark. Returns text.
+ */
 char *text_one_line(char *text);
 
 /* Whether size bytes are UTF-8 throughout. */

@@ -19,7 +19,6 @@ void kube_result_free(struct kube_result *result)
 char *kube_tidy(char *text, size_t most)
 {
     size_t length = strlen(text);
-    uint32_t code;
 
     if (length > most) {
         length = most - 3;
@@ -27,15 +26,7 @@ char *kube_tidy(char *text, size_t most)
             length--;
         memcpy(text + length, "...", 4);
     }
-    for (size_t i = 0; text[i];) {
-        size_t size = text_utf8_decode(text + i, strlen(text + i), &code);
-        if (size == 0)
-            text[i] = '?';
-        else if (code < 0x20 || code == 0x7f)
-            text[i] = ' ';
-        i += size ? size : 1;
-    }
-    return text;
+    return text_one_line(text);
 }
 
 int kube_result_fail(struct kube_result *result, int ret, const char *what, const char *format, ...)

@@ -248,7 +248,10 @@ Test(text, reads_decimal_numbers)
 
 Test(text, makes_one_line)
 {
-    char text[] = "a\n\x1b[31m\x7f\xc3\xa9";
+    /* A C1 control (CSI of a terminal in eight bits), a character cut at the end, a lone byte. */
+    char text[] = "a\n\x1b[31m\x7f\xc3\xa9\xc2\x9b"
+                  "1m\xff\xcd";
     cr_assert_eq(text_one_line(text), text);
-    cr_assert_str_eq(text, "a??[31m?\xc3\xa9");
+    cr_assert_str_eq(text, "a ?[31m?\xc3\xa9??1m??");
+    cr_assert(text_utf8_valid(text, strlen(text)));
 }

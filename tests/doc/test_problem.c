@@ -32,5 +32,5 @@ Test(problem, is_one_line_whatever_it_quotes)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     problem_add(&problems, "\"%s\" is none", "a\n\x1b[31m\x7f\xc3\xa9");
-    cr_assert_str_eq(problems.texts[0], "\"a??[31m?\xc3\xa9\" is none");
+    cr_assert_str_eq(problems.texts[0], "\"a ?[31m?\xc3\xa9\" is none");
 }

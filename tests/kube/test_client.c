@@ -205,7 +205,7 @@ static const struct refusal refusals[] = {
     {429, "{\"details\":{\"retryAfterSeconds\":7}}", -EBUSY, "",
      "PUT apps/v1 deployments shop/s0: 429 Too Many Requests"},
     {500, "\x1b[2J\xff", -EREMOTEIO, "",
-     "PUT apps/v1 deployments shop/s0: 500 Internal Server Error:  [2J?"},
+     "PUT apps/v1 deployments shop/s0: 500 Internal Server Error: ?[2J?"},
     {503, "{\"message\":17,\"reason\":[],\"details\":[]}", -EREMOTEIO, "",
      "PUT apps/v1 deployments shop/s0: 503 Service Unavailable"},
     {302, "", -EPROTO, "", "PUT apps/v1 deployments shop/s0: 302 Redirect, which is not followed"},
