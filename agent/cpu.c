@@ -67,32 +67,33 @@ static void show_io(struct cpu_account *account, uint64_t ns)
     account->shown_ns[account->io_on_host ? CPU_IO_HOST : CPU_IO] += ns;
 }
 
-/* Of a thread's time, what it burnt for the data path since the last reading; at most `most`. */
-static uint64_t take_burnt(struct cpu_account *account, enum cpu_lender by, uint64_t most)
+/* A part of what a thread used since the last reading, at most `most` of it, goes to its stage. */
+static uint64_t take(struct cpu_account *account, enum cpu_part part, uint64_t most)
 {
-    uint64_t burnt =
-        __atomic_load_n(&account->burnt_ns[by], __ATOMIC_RELAXED) - account->moved_ns[by];
-    burnt = burnt < most ? burnt : most;
-    account->moved_ns[by] += burnt;
-    account->shown_ns[CPU_DATAPATH] += burnt;
-    return burnt;
+    uint64_t ns =
+        __atomic_load_n(&account->part_ns[part], __ATOMIC_RELAXED) - account->moved_ns[part];
+    ns = ns < most ? ns : most;
+    account->moved_ns[part] += ns;
+    account->shown_ns[part == CPU_HANDED_BY_IO ? CPU_HANDOVER : CPU_DATAPATH] += ns;
+    return ns;
 }
 
 /* Divides what the I/O thread used since the last reading between itself and its guest. What was
- * burnt is known; the rest goes by the time that each had. */
+ * burnt and handed over is known; the rest goes by the time that each had. */
 static void divide(struct cpu_account *account, uint64_t host_ns, uint64_t now_ns)
 {
     uint64_t guest_ns = __atomic_load_n(&account->lent_ns, __ATOMIC_RELAXED);
     uint64_t awake_ns = now_ns - __atomic_load_n(&account->blocked_ns, __ATOMIC_RELAXED);
     uint64_t used = host_ns - account->host_ns;
-    uint64_t burnt = take_burnt(account, CPU_LENDER_APPLICATION, used);
-    uint64_t proxied = take_burnt(account, CPU_LENDER_IO, used - burnt);
+    uint64_t burnt = take(account, CPU_BURNT_BY_APPLICATION, used);
+    uint64_t proxied = take(account, CPU_BURNT_BY_IO, used - burnt);
+    uint64_t handed = take(account, CPU_HANDED_BY_IO, used - burnt - proxied);
     uint64_t guest = guest_ns - account->guest_ns;
     /* From another thread the I/O thread's present sleep reads as awake, and the next one less. */
     uint64_t awake = awake_ns > account->awake_ns ? awake_ns - account->awake_ns : 0;
     guest = guest > burnt ? guest - burnt : 0;
     awake = awake > burnt + proxied ? awake - burnt - proxied : 0;
-    used -= burnt + proxied;
+    used -= burnt + proxied + handed; /* handed over mostly in going to sleep: hardly awake */
     double share = guest < awake ? (double)guest / (double)awake : guest > 0;
     uint64_t part = (uint64_t)((double)used * share);
     account->shown_ns[CPU_APPLICATION] += part;
@@ -121,10 +122,11 @@ static void read_clocks(struct cpu_account *account, uint64_t now_ns)
         divide(account, used[CPU_IO], now_ns);
     } else {
         uint64_t io_ns = since(&account->io_ns, used[CPU_IO]);
-        show_io(account, io_ns - take_burnt(account, CPU_LENDER_IO, io_ns));
+        io_ns -= take(account, CPU_BURNT_BY_IO, io_ns);
+        show_io(account, io_ns - take(account, CPU_HANDED_BY_IO, io_ns));
         uint64_t application_ns = since(&account->application_ns, used[CPU_APPLICATION]);
         account->shown_ns[CPU_APPLICATION] +=
-            application_ns - take_burnt(account, CPU_LENDER_APPLICATION, application_ns);
+            application_ns - take(account, CPU_BURNT_BY_APPLICATION, application_ns);
     }
     account->shown_ns[CPU_DATAPATH] += since(&account->proxies_ns, used[CPU_DATAPATH]);
     if (process_ns > known)

@@ -26,13 +26,17 @@ enum cpu_stage {
     CPU_APPLICATION,
     CPU_DATAPATH, /* what the data path costs the host: proxies, and what others burn for it */
     CPU_WORKERS,
-    CPU_OTHER,   /* the process without those above */
-    CPU_IO_HOST, /* the I/O thread while it plays no DPU; no thread enters with this */
+    CPU_OTHER, /* the process without those above */
+    /* No thread enters with these: the I/O thread while it plays no DPU, and what of it is neither
+       host nor DPU, because only a simulation hands messages to its proxies' threads. */
+    CPU_IO_HOST,
+    CPU_HANDOVER,
     CPU_STAGES
 };
 
-/* Who burns for the data path on a thread that plays something else. */
-enum cpu_lender { CPU_LENDER_APPLICATION, CPU_LENDER_IO, CPU_LENDERS };
+/* Parts of a thread's time that count as another stage's: what it burnt is the data path's, what
+ * it handed over is CPU_HANDOVER. */
+enum cpu_part { CPU_BURNT_BY_APPLICATION, CPU_BURNT_BY_IO, CPU_HANDED_BY_IO, CPU_PARTS };
 
 /* A thread that lives; on its own stack. Guarded by the account's lock. */
 struct cpu_thread {
@@ -50,11 +54,11 @@ struct cpu_account {
     uint64_t host_ns, awake_ns, guest_ns; /* a host of a guest, at the last reading: its CPU time,
                                              time not blocked, time in the guest */
     uint64_t io_ns, application_ns, proxies_ns; /* of these threads, already shown as some stage */
-    uint64_t moved_ns[CPU_LENDERS];             /* of burnt_ns, at the last reading */
+    uint64_t moved_ns[CPU_PARTS];               /* of part_ns, at the last reading */
     bool io_on_host;                            /* it plays no DPU */
-    bool has_guest;                 /* the application runs on the I/O thread; before it begins */
-    uint64_t blocked_ns, lent_ns;   /* of the I/O thread: in epoll, in the guest; atomic */
-    uint64_t burnt_ns[CPU_LENDERS]; /* by them for the data path; atomic */
+    bool has_guest;               /* the application runs on the I/O thread; before it begins */
+    uint64_t blocked_ns, lent_ns; /* of the I/O thread: in epoll, in the guest; atomic */
+    uint64_t part_ns[CPU_PARTS];  /* atomic */
 };
 
 /* An account without threads. Ended by cpu_account_destroy(), when all threads have left. */
@@ -77,11 +81,11 @@ static inline void cpu_guest_worked(struct cpu_account *account, uint64_t ns)
     __atomic_store_n(&account->lent_ns, account->lent_ns + ns, __ATOMIC_RELAXED);
 }
 
-/* The calling thread, which is this one, burnt that much for the data path, in ns of its CPU, since
- * it began. */
-static inline void cpu_burnt(struct cpu_account *account, enum cpu_lender by, uint64_t total_ns)
+/* The calling thread, whose part that is, spent that much on it since it began, in ns of its CPU.
+ */
+static inline void cpu_spent(struct cpu_account *account, enum cpu_part part, uint64_t total_ns)
 {
-    __atomic_store_n(&account->burnt_ns[by], total_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&account->part_ns[part], total_ns, __ATOMIC_RELAXED);
 }
 
 /* From now on the I/O thread plays the host's network, or else a DPU. */

@@ -404,17 +404,31 @@ void crossing_woke_alone(struct io *io)
         c->alone[i] = c->mode == DATAPATH_SIDECAR && c->proxies[i];
 }
 
+bool crossing_hands_over(const struct io *io)
+{
+    return io->crossing.mode == DATAPATH_SIDECAR;
+}
+
+void crossing_woke_to_take(struct io *io, uint64_t cpu_ns)
+{
+    io->crossing.taking_ns += cpu_ns;
+}
+
 void crossing_end_turn(struct io *io)
 {
     struct crossing *c = &io->crossing;
-    double alone_ns = 0;
+    double alone_ns = 0, handed_ns = (double)c->taking_ns;
     for (unsigned i = 0; i < POD_DIRECTIONS; i++) {
         c->alone[i] = false;
-        if (c->proxies[i])
-            alone_ns += proxy_alone_ns(c->proxies[i]);
+        if (!c->proxies[i])
+            continue;
+        alone_ns += proxy_alone_ns(c->proxies[i]);
+        handed_ns += proxy_ringing_ns(c->proxies[i]);
     }
-    if (alone_ns > 0)
-        cpu_burnt(&io->agent->cpu, CPU_LENDER_IO, (uint64_t)alone_ns);
+    if (handed_ns == 0)
+        return;
+    cpu_spent(&io->agent->cpu, CPU_BURNT_BY_IO, (uint64_t)alone_ns);
+    cpu_spent(&io->agent->cpu, CPU_HANDED_BY_IO, (uint64_t)handed_ns);
 }
 
 bool crossing_has_work(struct io *io)

@@ -80,7 +80,8 @@ struct crossing {
     struct tag_fifo admitted;   /* requests that wait for room in the ingress SQ; CROSSING_FIRST */
     struct crossing_totals ended;
     double dma_copies[POD_DIRECTIONS];
-    double wake_ns; /* what it takes to wake by a timer, at the least */
+    double wake_ns;     /* what it takes to wake by a timer, at the least */
+    uint64_t taking_ns; /* CPU of crossing_woke_to_take() */
     /* Whether the model's time is kept: looked at once a second. */
     uint64_t window_ends_ns, logged_ns;
     uint32_t window_crossed, window_late;
@@ -134,6 +135,12 @@ void crossing_woke(struct io *io, uint64_t late_ns);
 
 /* The thread slept, and woke for one event. */
 void crossing_woke_alone(struct io *io);
+
+/* Whether messages are handed to proxies' threads, so that the next one is to be called. */
+bool crossing_hands_over(const struct io *io);
+
+/* The thread slept and woke only to take a message back, which took it so much CPU. */
+void crossing_woke_to_take(struct io *io, uint64_t cpu_ns);
 
 /* What crosses from now on in this turn is given to the proxies. */
 void crossing_end_turn(struct io *io);

@@ -32,6 +32,6 @@ void hostwork_settle(struct hostwork *work, const struct datapath_settings *sett
     work->rounds_paid = rounds;
     if (work->burner.burnt_ns != work->told_ns) {
         work->told_ns = work->burner.burnt_ns;
-        cpu_burnt(&work->agent->cpu, CPU_LENDER_APPLICATION, (uint64_t)work->told_ns);
+        cpu_spent(&work->agent->cpu, CPU_BURNT_BY_APPLICATION, (uint64_t)work->told_ns);
     }
 }

@@ -107,6 +107,14 @@ static bool has_work(struct io *io)
            (!io->draining && agent_phase(agent) == PHASE_DRAINING);
 }
 
+/* Woken by nothing but the simulation of a proxy: its thread, or the network before it. */
+static bool woke_to_take(struct io *io, const struct epoll_event *events, int count, bool timed)
+{
+    if (count != 1 || events->data.u64 != IO_EVENT_BELL)
+        return count == 0 && timed;
+    return crossing_has_work(io) && !ring_peek(&io->agent->ingress_cq) && !egress_can_take(io);
+}
+
 static int wait_for_events(struct io *io, struct epoll_event *events, bool worked)
 {
     struct doorbell *bell = &io->agent->io_bell;
@@ -116,6 +124,7 @@ static int wait_for_events(struct io *io, struct epoll_event *events, bool worke
     doorbell_arm(bell);
     if (!has_work(io)) {
         uint64_t crossing = crossing_wake_ns(io), next = next_deadline(io);
+        uint64_t cpu = crossing_hands_over(io) ? clock_thread_cpu_ns() : 0;
         uint64_t now = clock_monotonic_ns(), until = crossing < next ? crossing : next;
         uint64_t wait = until <= now ? 0 : until - now;
         next = until;
@@ -137,6 +146,8 @@ static int wait_for_events(struct io *io, struct epoll_event *events, bool worke
             crossing_woke(io, woke - until);
         if (count == 1)
             crossing_woke_alone(io);
+        if (cpu && woke_to_take(io, events, count, until == crossing))
+            crossing_woke_to_take(io, clock_thread_cpu_ns() - cpu);
         return count;
     }
     doorbell_disarm(bell);

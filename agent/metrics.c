@@ -216,7 +216,7 @@ static void declare_cpu_of(struct agent *agent, struct metric *metric, enum cpu_
     metric_callback(metric, cpu_of_stage, series);
 }
 
-/* Host and DPU apart. */
+/* Host, DPU and simulation apart. */
 static void declare_cpu(struct agent *agent)
 {
     static const char *const stages[CPU_STAGES] = {[CPU_APPLICATION] = "application",
@@ -224,7 +224,7 @@ static void declare_cpu(struct agent *agent)
                                                    [CPU_WORKERS] = "workers",
                                                    [CPU_OTHER] = "other",
                                                    [CPU_IO_HOST] = "io"};
-    for (enum cpu_stage i = CPU_APPLICATION; i < CPU_STAGES; i++)
+    for (enum cpu_stage i = CPU_APPLICATION; i <= CPU_IO_HOST; i++)
         declare_cpu_of(agent,
                        series(agent->registry, "dpumesh_host_cpu_seconds_total",
                               "CPU time of the threads that play the host, user and system.",
@@ -237,6 +237,12 @@ static void declare_cpu(struct agent *agent)
                "CPU time of the thread that plays a DPU, in mode dpu.",
                METRIC_COUNTER, "unit", "io"),
         CPU_IO);
+    declare_cpu_of(agent,
+                   series(agent->registry, "dpumesh_handover_cpu_seconds_total",
+                          "CPU time of handing messages to the threads of a sidecar's proxies and "
+                          "back, which a real proxy does not spend; no part of the host's.",
+                          METRIC_COUNTER, NULL, NULL),
+                   CPU_HANDOVER);
 }
 
 /* muBench's families with its labels and buckets (contract section 3). */

@@ -45,7 +45,7 @@ struct proxy {
     uint64_t owed_at_ns; /* since when, monotonic */
     /* The I/O thread's own: what it burns with, took for it, and took beyond what was asked. */
     struct burner hand;
-    double alone_ns, alone_over_ns;
+    double alone_ns, alone_over_ns, ringing_ns;
     /* What the I/O thread sets: whole ns and bytes, atomic. */
     uint64_t wake_ns, before_ns, holdoff_ns, eager_bytes;
     uint64_t rounds, late; /* the thread writes: atomic */
@@ -333,16 +333,25 @@ bool proxy_serve_alone(struct proxy *proxy, double cost_ns)
     return true;
 }
 
+void proxy_ring(struct proxy *proxy)
+{
+    if (!proxy->submitted)
+        return;
+    uint64_t begin_ns = clock_thread_cpu_ns();
+    if (doorbell_ring(&proxy->bell))
+        metric_add(proxy->agent->metrics.doorbells[SIDE_PROXY], 1);
+    proxy->submitted = false;
+    proxy->ringing_ns += (double)(clock_thread_cpu_ns() - begin_ns);
+}
+
 double proxy_alone_ns(const struct proxy *proxy)
 {
     return proxy->alone_ns;
 }
 
-void proxy_ring(struct proxy *proxy)
+double proxy_ringing_ns(const struct proxy *proxy)
 {
-    if (proxy->submitted && doorbell_ring(&proxy->bell))
-        metric_add(proxy->agent->metrics.doorbells[SIDE_PROXY], 1);
-    proxy->submitted = false;
+    return proxy->ringing_ns;
 }
 
 bool proxy_served(struct proxy *proxy, uint32_t *ret_id)

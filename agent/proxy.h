@@ -49,11 +49,12 @@ bool proxy_submit(struct proxy *proxy, uint32_t id, double cost_ns, uint32_t byt
  * CPU. False, and nothing done: the proxy does not rest, or its hold-off is not over. */
 bool proxy_serve_alone(struct proxy *proxy, double cost_ns);
 
-/* CPU that the calls of it took so far, ns. */
-double proxy_alone_ns(const struct proxy *proxy);
-
 /* Wakes it if it sleeps, once several were submitted. */
 void proxy_ring(struct proxy *proxy);
+
+/* CPU that the I/O thread spent in the two so far, ns: the first is the data path's. */
+double proxy_alone_ns(const struct proxy *proxy);
+double proxy_ringing_ns(const struct proxy *proxy);
 
 /* Takes one that it is done with; false when there is none. */
 bool proxy_served(struct proxy *proxy, uint32_t *ret_id);

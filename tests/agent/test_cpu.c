@@ -7,8 +7,8 @@
 /* For how long a reading is valid for sure, and longer than it is. */
 enum { VALID_NS = 4 * NS_PER_MS, STALE_US = 8000 };
 
-static const enum cpu_stage all[CPU_STAGES] = {CPU_IO,    CPU_APPLICATION, CPU_WORKERS,
-                                               CPU_OTHER, CPU_DATAPATH,    CPU_IO_HOST};
+static const enum cpu_stage all[CPU_STAGES] = {
+    CPU_IO, CPU_APPLICATION, CPU_WORKERS, CPU_OTHER, CPU_DATAPATH, CPU_IO_HOST, CPU_HANDOVER};
 
 static void burn(uint64_t ns)
 {
@@ -148,7 +148,7 @@ Test(cpu, burning_is_the_data_paths, .timeout = 60)
     cpu_enter(&account, &self, CPU_APPLICATION);
     double before = cpu_seconds(&account, CPU_APPLICATION);
     burn(30 * NS_PER_MS);
-    cpu_burnt(&account, CPU_LENDER_APPLICATION, 20 * NS_PER_MS);
+    cpu_spent(&account, CPU_BURNT_BY_APPLICATION, 20 * NS_PER_MS);
     double spent = reread(&account, CPU_APPLICATION) - before;
     cr_assert(spent >= 0.010 && spent < 0.025, "%f", spent);
     cr_assert_float_eq(cpu_seconds(&account, CPU_DATAPATH), 0.020, 1e-9);
@@ -168,8 +168,16 @@ Test(cpu, burning_is_the_data_paths, .timeout = 60)
     /* The same for what the I/O thread burnt. */
     dpu = cpu_seconds(&account, CPU_IO);
     burn(20 * NS_PER_MS);
-    cpu_burnt(&account, CPU_LENDER_IO, 20 * NS_PER_MS);
+    cpu_spent(&account, CPU_BURNT_BY_IO, 20 * NS_PER_MS);
     cr_assert_lt(reread(&account, CPU_IO) - dpu, 0.005);
+    cr_assert_float_eq(cpu_seconds(&account, CPU_DATAPATH), 0.040, 1e-9);
+    /* What it handed over is neither's. */
+    cpu_io_on_host(&account, true);
+    host = cpu_seconds(&account, CPU_IO_HOST);
+    burn(20 * NS_PER_MS);
+    cpu_spent(&account, CPU_HANDED_BY_IO, 20 * NS_PER_MS);
+    cr_assert_lt(reread(&account, CPU_IO_HOST) - host, 0.005);
+    cr_assert_float_eq(cpu_seconds(&account, CPU_HANDOVER), 0.020, 1e-9);
     cr_assert_float_eq(cpu_seconds(&account, CPU_DATAPATH), 0.040, 1e-9);
     cpu_leave(&account, &self);
     cpu_account_destroy(&account);

@@ -35,7 +35,8 @@ def cpu(agent):
     stages = {stage: now.total(HOST, stage=stage) for stage in ("application", "datapath", "workers", "other")}
     # The I/O thread is the DPU, or the host's network where there is none.
     io = now.total(DPU, unit="io") + now.total(HOST, stage="io")
-    return {**stages, "io": io, "process": now.total("process_cpu_seconds_total")}
+    parts = {**stages, "io": io, "handover": now.total("dpumesh_handover_cpu_seconds_total")}
+    return {**parts, "process": now.total("process_cpu_seconds_total")}
 
 
 def used(before, after):
@@ -157,8 +158,10 @@ def test_cpu_goes_where_the_work_is(start):
 
 
 @pytest.mark.slow
-def test_cpu_adds_up(start):
-    agent = start(workload={"threads": 3, "internalService": {"computePi": {"rangeComplexity": [100, 300]}}})
+@pytest.mark.parametrize("mode", ["direct", "sidecar", "dpu"])
+def test_cpu_adds_up(start, mode):
+    workload = {"threads": 3, "internalService": {"computePi": {"rangeComplexity": [100, 300]}}}
+    agent = start(workload=workload, datapath={"mode": mode})
     last = cpu(agent)
     for _ in range(40):
         compute(agent, 30)
@@ -168,6 +171,7 @@ def test_cpu_adds_up(start):
         # Each running thread's clock may be a tick, at most 10 ms, ahead of the process'.
         assert abs(parts - now["process"]) <= 0.005 + 0.05 * now["process"] + 4 * 0.010, now
         last = now
+    assert (last["handover"] > 0) == (mode == "sidecar")
     assert last["process"] > 0.2
     time.sleep(0.1)  # at rest the kernel's clocks agree
     now = cpu(agent)
