@@ -15,6 +15,7 @@ static const struct family {
     {"dpumesh_requests_total", NULL, "requests"},
     {"dpumesh_host_cpu_seconds_total", "stage", "host_cpu_s"},
     {"dpumesh_host_cpu_modelled_seconds_total", "station", "host_cpu_modelled_s"},
+    {"dpumesh_handover_cpu_seconds_total", NULL, "handover_cpu_s"},
     {"dpumesh_dpu_busy_seconds_total", "unit", "dpu_busy_s"},
     {"dpumesh_dma_operations_total", "direction", "dma_operations"},
     {"dpumesh_dma_bytes_total", "direction", "dma_bytes"},

@@ -101,9 +101,9 @@ static void put_saving(const json_t *saving, struct buffer *out)
                   cores >= 0 ? "saves" : "costs", cores >= 0 ? cores : -cores);
     if (json_is_number(share))
         buffer_printf(out, " (%.0f&nbsp;%%)", json_number_value(share) * (cores >= 0 ? 100 : -100));
-    buffer_printf(out, ", %.1f&nbsp;&micro;s a request; by the profiles alone %.3f cores.",
-                  number_of(saving, "host_us_per_request") * (cores >= 0 ? 1 : -1),
-                  number_of(saving, "modelled_cores"));
+    cleanup_free char *parts = compare_saving_parts(saving);
+    buffer_printf(out, ", %.1f&nbsp;&micro;s a request: %s.",
+                  number_of(saving, "host_us_per_request") * (cores >= 0 ? 1 : -1), parts);
     if (json_is_number(json_object_get(saving, "p50_us")))
         buffer_printf(out, " Latency: p50 %+.3f&nbsp;ms, p99 %+.3f&nbsp;ms.",
                       number_of(saving, "p50_us") / 1e3, number_of(saving, "p99_us") / 1e3);

@@ -14,11 +14,15 @@
  * What the DPU saves against the sidecar, from their runs; owned by the caller:
  *   host_cores, host_us_per_request   measured: sidecar less dpu
  *   host_share                        of the sidecar's cores; null without any
- *   modelled_cores                    the same as the profiles have it
+ *   datapath_cores, network_cores     what the stages datapath and io have of host_cores
+ *   modelled_cores                    datapath_cores as the profiles have it
  *   p50_us, p99_us                    latency: dpu less sidecar; null without answers
  * JSON null when one of the two did not run.
  */
 json_t *compare_saving(const json_t *runs);
+
+/* Where host_cores come from, as a part of a sentence; owned by the caller. */
+char *compare_saving_parts(const json_t *saving);
 
 /* The run of this mode, or NULL; borrowed. */
 const json_t *compare_run_of(const json_t *runs, const char *mode);

@@ -25,6 +25,7 @@ const struct compare_row compare_rows[] = {
     {"interrupts", "interrupts", NULL, 1, false},
     {"full rings", "ring_full", NULL, 1, false},
     {"late crossings", NULL, "late", 1, false},
+    {"hand-over CPU s", NULL, "handover_cpu_s", 1, false},
     {"the load's own CPU s", NULL, "client_cpu_s", 1, false},
 };
 const size_t compare_row_count = sizeof compare_rows / sizeof compare_rows[0];

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "ctl/compare/figures.h"
 #include "ctl/compare/report.h"
 #include "ctl/compare/rows.h"
 #include "ctl/table.h"
@@ -35,6 +36,13 @@ static json_t *later(const json_t *sidecar, const json_t *dpu, const char *quant
                            : json_null();
 }
 
+/* The cores that a stage takes of the sidecar's host, less those of the DPU's. */
+static double saved_in(const json_t *sidecar, const json_t *dpu, const char *stage)
+{
+    double with = compare_figures_of(sidecar, "host_cpu_s", stage) / number_of(sidecar, "seconds");
+    return with - compare_figures_of(dpu, "host_cpu_s", stage) / number_of(dpu, "seconds");
+}
+
 json_t *compare_saving(const json_t *runs)
 {
     const json_t *sidecar = compare_run_of(runs, "sidecar"), *dpu = compare_run_of(runs, "dpu");
@@ -42,7 +50,9 @@ json_t *compare_saving(const json_t *runs)
         return json_null();
     double all = number_of(sidecar, "host_cores"), saved = all - number_of(dpu, "host_cores");
     return json_pack(
-        "{s:f, s:f, s:o, s:f, s:o, s:o}", "host_cores", saved, "host_us_per_request",
+        "{s:f, s:f, s:f, s:f, s:o, s:f, s:o, s:o}", "host_cores", saved, "datapath_cores",
+        saved_in(sidecar, dpu, "datapath"), "network_cores", saved_in(sidecar, dpu, "io"),
+        "host_us_per_request",
         number_of(sidecar, "host_us_per_request") - number_of(dpu, "host_us_per_request"),
         "host_share", all > 0 ? json_real(saved / all) : json_null(), "modelled_cores",
         number_of(sidecar, "host_modelled_cores") - number_of(dpu, "host_modelled_cores"), "p50_us",
@@ -102,6 +112,17 @@ static void figure_rows(struct table *table, const json_t *runs, const struct co
     json_array_foreach(labels, i, label) figure_row(table, runs, row, json_string_value(label));
 }
 
+char *compare_saving_parts(const json_t *saving)
+{
+    double datapath = number_of(saving, "datapath_cores"),
+           network = number_of(saving, "network_cores");
+    return xasprintf(
+        "of it %.3f on the data path, where the profiles say %.3f, %.3f on the network, "
+        "which a DPU takes over, and %.3f elsewhere",
+        datapath, number_of(saving, "modelled_cores"), network,
+        number_of(saving, "host_cores") - datapath - network);
+}
+
 static void print_saving(const json_t *saving, FILE *file)
 {
     const json_t *share = json_object_get(saving, "host_share");
@@ -114,9 +135,9 @@ static void print_saving(const json_t *saving, FILE *file)
             cores >= 0 ? "saves" : "costs", cores >= 0 ? cores : -cores);
     if (json_is_number(share))
         fprintf(file, " (%.0f %%)", json_number_value(share) * (cores >= 0 ? 100 : -100));
-    fprintf(file, ", %.1f us a request; by the profiles alone %.3f cores.\n",
-            number_of(saving, "host_us_per_request") * (cores >= 0 ? 1 : -1),
-            number_of(saving, "modelled_cores"));
+    cleanup_free char *parts = compare_saving_parts(saving);
+    fprintf(file, ", %.1f us a request:\n%s.\n",
+            number_of(saving, "host_us_per_request") * (cores >= 0 ? 1 : -1), parts);
     if (json_is_number(p50) && json_is_number(p99))
         fprintf(file, "Latency: p50 %+.3f ms, p99 %+.3f ms.\n", json_number_value(p50) / 1e3,
                 json_number_value(p99) / 1e3);

@@ -234,7 +234,10 @@ def test_the_example_with_real_agents(compare, local, bin_dir):
         assert asked > 0 and 0.9 * asked < burnt < 2 * asked, (mode, burnt, asked)
     assert runs["sidecar"]["host_cpu_s"]["datapath"] > 2 * runs["dpu"]["host_cpu_s"]["datapath"]
     assert runs["sidecar"]["host_cores"] > runs["dpu"]["host_cores"]
-    assert result["saving"]["modelled_cores"] > 0
+    # The host's CPU falls as the profiles say; what it costs to hand messages to a simulated proxy is apart.
+    saving = result["saving"]
+    assert 0 < 0.9 * saving["modelled_cores"] < saving["datapath_cores"] < 2 * saving["modelled_cores"]
+    assert runs["sidecar"]["handover_cpu_s"] > 0 and runs["direct"]["handover_cpu_s"] == runs["dpu"]["handover_cpu_s"] == 0
     assert runs["dpu"]["dpu_busy_s"]["arm"] > 0 and sum(runs["dpu"]["dma_operations"].values()) > 0
     assert all(runs[mode]["dpu_busy_s"].get("arm", 0) == 0 for mode in ("direct", "sidecar"))
     # A request and its three calls, in and out each.

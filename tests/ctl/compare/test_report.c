@@ -17,7 +17,8 @@ static const char comparison_text[] =
     "{\"mode\": \"sidecar\", \"profile\": \"envoy & co\", \"seconds\": 10, \"host_cores\": 0.5,"
     "  \"host_us_per_request\": 1000, \"host_modelled_cores\": 0.3,"
     "  \"latency_us\": {\"p50\": 2000, \"p90\": 3000, \"p99\": 4000},"
-    "  \"host_cpu_s\": {\"zebra\": 1, \"datapath\": 4, \"application\": 0}, \"dpu_busy_s\": {},"
+    "  \"host_cpu_s\": {\"zebra\": 1, \"datapath\": 4, \"application\": 0, \"io\": 1.5}, "
+    "\"dpu_busy_s\": {},"
     "  \"host_busy\": true},"
     "{\"mode\": \"dpu\", \"profile\": \"x\", \"seconds\": 10, \"host_cores\": 0.2,"
     "  \"host_us_per_request\": 400, \"host_modelled_cores\": 0.1,"
@@ -58,6 +59,11 @@ Test(compare_report, what_is_saved)
     cr_expect_float_eq(json_number_value(json_object_get(saving, "host_us_per_request")), 600,
                        1e-9);
     cr_expect_float_eq(json_number_value(json_object_get(saving, "modelled_cores")), 0.2, 1e-9);
+    cr_expect_float_eq(json_number_value(json_object_get(saving, "datapath_cores")), 0.2, 1e-9);
+    cr_expect_float_eq(json_number_value(json_object_get(saving, "network_cores")), 0.15, 1e-9);
+    cleanup_free char *parts = compare_saving_parts(saving);
+    cr_expect_str_eq(parts, "of it 0.200 on the data path, where the profiles say 0.200, 0.150 on "
+                            "the network, which a DPU takes over, and -0.050 elsewhere");
     cr_expect_float_eq(json_number_value(json_object_get(saving, "p50_us")), 500, 1e-9);
     cr_expect_float_eq(json_number_value(json_object_get(saving, "p99_us")), -1000, 1e-9);
 
@@ -97,12 +103,12 @@ Test(compare_report, table)
         "profile                    -  envoy & co      x\n",
         "p50 ms                     -           2  2.500\n",
         "errors                     3           -      -\n",
-        "host CPU s, measured       1           5      2\n",
+        "host CPU s, measured       1       6.500      2\n",
         "  application          0.600           0      0\n",
         "  zebra                    0           1      0\n",
         "DMA MB                     0           0  3.500\n",
-        ("Against the sidecar the DPU saves 0.300 host cores (60 %), 600.0 us a request; by the "
-         "profiles alone 0.200 cores.\n"),
+        ("Against the sidecar the DPU saves 0.300 host cores (60 %), 600.0 us a request:\n"
+         "of it 0.200 on the data path,"),
         "Latency: p50 +0.500 ms, p99 -1.000 ms.\n",
         "* sidecar: an agent said that this machine was too busy",
     };
