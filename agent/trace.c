@@ -176,6 +176,43 @@ static bool hand_over(struct trace *t, uint32_t index)
     return true;
 }
 
+/* Raises each time that there is to that of what came before it; returns the last. */
+static uint64_t raise_in_turn(uint64_t *const times[], size_t count, uint64_t last_ns)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (*times[i] == 0)
+            continue;
+        if (*times[i] < last_ns)
+            *times[i] = last_ns;
+        last_ns = *times[i];
+    }
+    return last_ns;
+}
+
+/*
+ * Puts what happened in turn into that order. Each thread has one time for all that it does in a
+ * turn, its begin; where it was off the processor meanwhile, the other thread's times are later
+ * than those that it gives to what came after.
+ */
+static void put_in_order(struct trace *t, struct trace_request *r)
+{
+    uint64_t *const first[] = {&r->begun_ns, &r->in.over_ns, &r->queued_ns,
+                               &r->application.taken_ns, &r->application.worked_ns};
+    uint64_t *const last[] = {&r->application.answered_ns, &r->returned_ns, &r->out.over_ns,
+                              &r->ended_ns};
+    uint64_t last_ns = raise_in_turn(first, sizeof first / sizeof *first, 0);
+    for (uint32_t index = r->first_call; index != POOL_NONE;) {
+        struct trace_call *c = trace_call_at(t, index + 1);
+        uint64_t *const call[] = {&c->submitted_ns, &c->taken_ns,   &c->out.over_ns, &c->begun_ns,
+                                  &c->answered_ns,  &c->in.over_ns, &c->ended_ns};
+        uint64_t ended_ns =
+            raise_in_turn(call, sizeof call / sizeof *call, r->application.taken_ns);
+        last_ns = ended_ns > last_ns ? ended_ns : last_ns;
+        index = c->link;
+    }
+    raise_in_turn(last, sizeof last / sizeof *last, last_ns);
+}
+
 void trace_request_end(struct trace *t, uint32_t request, uint64_t now_ns)
 {
     struct trace_request *r = trace_request_at(t, request);
@@ -184,6 +221,7 @@ void trace_request_end(struct trace *t, uint32_t request, uint64_t now_ns)
     metric_add(t->metrics->requests[outcome], 1);
     if (outcome != TRACE_OUTCOME_NOT) {
         unsigned spans = trace_span_count(t, r);
+        put_in_order(t, r);
         if (!t->on)
             count_drop(t, TRACE_DROP_OFF, spans);
         else if (hand_over(t, request - 1))

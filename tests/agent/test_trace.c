@@ -225,6 +225,29 @@ Test(trace, as_many_spans_are_written_as_are_counted)
     end(&w);
 }
 
+/* The I/O thread read its clock at 100 and was off the processor while the application worked. */
+Test(trace, what_came_later_is_not_earlier)
+{
+    struct world w;
+    begin(&w);
+    uint32_t number = request(&w, TRACE_SAMPLED);
+    struct trace_request *r = trace_request_at(w.trace, number);
+    struct trace_call *call = trace_call_at(w.trace, trace_call_new(w.trace, number, 100));
+    r->queued_ns = r->returned_ns = 100;
+    r->application.taken_ns = 300;
+    r->application.answered_ns = 350;
+    call->submitted_ns = 310;
+    call->begun_ns = call->answered_ns = 100;
+    call->ended_ns = 400;
+    trace_request_end(w.trace, number, 100);
+    cr_expect(r->begun_ns == 100 && r->in.over_ns == 0 && r->queued_ns == 100);
+    cr_expect(r->application.taken_ns == 300 && r->application.worked_ns == 0);
+    cr_expect(call->submitted_ns == 310 && call->taken_ns == 310 && call->out.over_ns == 0);
+    cr_expect(call->begun_ns == 310 && call->answered_ns == 310 && call->ended_ns == 400);
+    cr_expect(r->application.answered_ns == 400 && r->returned_ns == 400 && r->ended_ns == 400);
+    end(&w);
+}
+
 Test(trace, a_body_that_is_full_is_as_before)
 {
     cleanup_buffer struct buffer body = BUFFER_INIT(OTLP_REQUEST_BYTES + OTLP_FRAME_BYTES + 600);
