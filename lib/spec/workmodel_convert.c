@@ -17,14 +17,15 @@ enum { ORIGIN_BYTES_MAX = 8192 };
 static const struct spelling {
     const char *key, *name;
 } spellings[] = {
-    {"internal_services", "internalService"},
-    {"external_service", "externalServices"},
-    {"mean_bandwidth", "meanResponseSize"},
-    {"alternative_behaviours", "alternativeBehaviors"},
+    {"internal_services", "internalService"}, {"external_service", "externalServices"},
+    {"mean_bandwidth", "meanResponseSize"},   {"mean_memory_size", "memorySize"},
+    {"mean_memory_io", "memoryIo"},           {"alternative_behaviours", "alternativeBehaviors"},
 };
 
 bool workmodel_same_name(const char *key, const char *name)
 {
+    if (*key == '_' || *key == '-')
+        return false;
     for (;;) {
         while (*key == '_' || *key == '-')
             key++;

@@ -71,25 +71,17 @@ static json_t *export_groups(json_t *groups)
     return list;
 }
 
-/* muBench calls a function in any case: one that does nothing and answers as little as may be. */
-static json_t *idle_function(void)
-{
-    return json_pack("{s:{s:{s:b}, s:{s:b}, s:{s:b}, s:{s:b}, s:f}}", "loader", "cpu_stress", "run",
-                     0, "memory_stress", "run", 0, "disk_stress", "run", 0, "sleep_stress", "run",
-                     0, "mean_response_size", 0.001);
-}
-
 static json_t *export_internal(struct export *export, json_t *internal, const struct place *at)
 {
     if (!json_is_object(internal) || json_object_size(internal) == 0) {
         note(export, at,
              "muBench's services always run a function; written as one that does nothing");
-        return idle_function();
+        return workmodel_idle();
     }
     if (json_object_get(internal, "plugin")) {
         struct place plugin = PLACE_KEY(at, "plugin");
         note(export, &plugin, "muBench's functions are Python; written as one that does nothing");
-        return idle_function();
+        return workmodel_idle();
     }
     return rename_all(internal);
 }

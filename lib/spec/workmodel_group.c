@@ -128,11 +128,19 @@ json_t *convert_group(struct conversion *conversion, json_t *value, const struct
     return group;
 }
 
+json_t *workmodel_idle(void)
+{
+    return json_pack("{s:{s:{s:b}, s:{s:b}, s:{s:b}, s:{s:b}, s:f}}", "loader", "cpu_stress", "run",
+                     0, "memory_stress", "run", 0, "disk_stress", "run", 0, "sleep_stress", "run",
+                     0, "mean_response_size", 0.001);
+}
+
 json_t *convert_internal(struct conversion *conversion, json_t *value, const struct place *from,
                          const struct place *to)
 {
     size_t count = json_object_size(value);
     const char *function = json_object_iter_key(json_object_iter(value));
+    json_auto_t *idle = workmodel_idle();
 
     if (count > 1) {
         place_problem(from, conversion->problems, "%zu functions; give exactly one", count);
@@ -143,8 +151,11 @@ json_t *convert_internal(struct conversion *conversion, json_t *value, const str
         convert_note(conversion, &at,
                      "a function of your own in Python, which an agent can't run: the service does "
                      "no internal work");
-        return NULL;
+        value = idle;
     }
+    /* A behaviour that says nothing of it does the service's own. */
+    if (!conversion->alternative && json_equal(value, idle))
+        return NULL;
     return convert_record(conversion, &internal_service_record, value, from, to);
 }
 

@@ -74,6 +74,26 @@ static void check_mesh(const struct workmodel_source *source, const struct place
     }
 }
 
+#define GENERATOR_SENTENCE                                                                         \
+    "parameters of muBench's generators, not a work model; give them to dpumesh generate"
+#define RUNNER_SENTENCE                                                                            \
+    "parameters of muBench's runner, not a work model; dpumesh load sends requests"
+
+/* muBench's other files, by a key that only they have. */
+static const struct other_file {
+    const char *key, *sentence;
+} other_files[] = {
+    {"K8sParameters", "this is a K8sParameters.json, not a work model; give the work model first"},
+    {"ServiceGraphParameters", GENERATOR_SENTENCE},
+    {"ServiceMeshParameters", GENERATOR_SENTENCE},
+    {"WorkModelParameters", GENERATOR_SENTENCE},
+    {"RunnerParameters", RUNNER_SENTENCE},
+    {"TrafficParameters", RUNNER_SENTENCE},
+    {"WorkLoadParameters", RUNNER_SENTENCE},
+    {"K8sParametersFilePath",
+     "files for muBench's autopilot, not a work model; give the files that it names"},
+};
+
 /* Whether it can be a work model at all. */
 static bool check_model(const struct workmodel_source *source, const struct place *root,
                         struct problems *problems)
@@ -88,9 +108,10 @@ static bool check_model(const struct workmodel_source *source, const struct plac
                           : place_value(source->model.root, shown));
         return false;
     }
-    if (json_object_get(source->model.root, "K8sParameters")) {
-        place_problem(root, problems,
-                      "this is a K8sParameters.json, not a work model; give the work model first");
+    for (size_t i = 0; i < sizeof(other_files) / sizeof(other_files[0]); i++) {
+        if (!json_object_get(source->model.root, other_files[i].key))
+            continue;
+        place_problem(root, problems, "%s", other_files[i].sentence);
         return false;
     }
     if (count > DOCUMENTS_MAX)

@@ -36,7 +36,7 @@ struct conversion {
 };
 
 /* Whether key is name (camelCase) in any spelling that muBench's files have had: case, "-" and "_"
- * count nothing. */
+ * count nothing; but "_" in front takes a key out of a file, which has no comments. */
 bool workmodel_same_name(const char *key, const char *name);
 
 /* name as muBench writes it: mean_response_size. Owned by the caller. */
@@ -82,6 +82,10 @@ json_t *convert_group(struct conversion *conversion, json_t *value, const struct
 /* The same for internal_service. */
 json_t *convert_internal(struct conversion *conversion, json_t *value, const struct place *from,
                          const struct place *to);
+
+/* muBench always calls a function: one that does nothing and answers as little as may be, as an
+ * export writes it for a service without internal work. Owned by the caller. */
+json_t *workmodel_idle(void);
 
 /* A place of the document by the keys of path, which NULL ends; deepest first in storage, of
  * which there must be one more than keys. Returns the deepest. */

@@ -89,6 +89,24 @@ static void take_request_protocol(struct conversion *conversion, json_t *value,
         convert_note(conversion, from, "calls are made by HTTP");
 }
 
+/* How long the bodies of POSTs are, and of some of muBench's cells also the answers. */
+static void take_request_parameters(struct conversion *conversion, json_t *value,
+                                    const struct place *from)
+{
+    const char *key;
+    json_t *entry;
+
+    convert_note(conversion, from, "calls are made by HTTP GET, without a body; left out");
+    json_object_foreach(value, key, entry)
+    {
+        struct place at = PLACE_KEY(from, key);
+        if (strncmp(key, "response", strlen("response")) == 0)
+            convert_note(conversion, &at,
+                         "an answer is as long as its function's mean_response_size says; left "
+                         "out");
+    }
+}
+
 /* muBench's deployer makes it of the service's name: then it says nothing new. */
 static void take_url(struct conversion *conversion, json_t *value, const struct place *from)
 {
@@ -102,6 +120,27 @@ static void take_url(struct conversion *conversion, json_t *value, const struct 
         strstr(text, ".svc."))
         return;
     convert_note(conversion, from, "callers use the service's name instead");
+}
+
+/* The cells of a fork would call a URL of another namespace; muBench's deployer writes both anew.
+ */
+static void compare_url(struct conversion *conversion, const json_t *service,
+                        const struct place *from)
+{
+    const char *url = json_string_value(json_object_get(service, "url"));
+    const char *namespace = json_string_value(
+        json_object_get(json_object_get(conversion->document, "metadata"), "namespace"));
+    const char *first = url ? strchr(url, '.') : NULL;
+
+    if (!first || !namespace || !strstr(first, ".svc."))
+        return;
+    if (strncmp(first + 1, namespace, strlen(namespace)) == 0 &&
+        first[1 + strlen(namespace)] == '.')
+        return;
+    struct place at = PLACE_KEY(from, "url");
+    convert_note(conversion, &at,
+                 "not in the service's namespace, which is %s, where callers look for it",
+                 namespace);
 }
 
 /* muBench's first version: {"c": digits of pi, "b": kB}. */
@@ -218,7 +257,7 @@ static const struct row {
     {.key = "url", .take = take_url},
     {.key = "image", .note = "muBench's cell is not what runs: the agent is (--image names it)"},
     {.key = "sidecar", .note = "a DpuService's pods have no further container; left out"},
-    {.key = "request_parameters", .note = "calls are made by HTTP GET, without a body; left out"},
+    {.key = "request_parameters", .take = take_request_parameters},
 };
 
 static const struct row *find_row(const char *key)
@@ -328,6 +367,7 @@ void convert_service(struct conversion *conversion, json_t *service, const struc
         take_key(conversion, key, value, &at);
     }
     limit_threads(conversion, from);
+    compare_url(conversion, service, from);
 }
 
 void convert_begin(struct conversion *conversion, const char *name, const struct place *from)

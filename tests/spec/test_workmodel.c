@@ -123,6 +123,54 @@ Test(workmodel, spellings_of_the_past)
         "{\"resources\": {\"requests\": {\"cpu\": \"1\"}}, \"workload\": {\"externalServices\": "
         "[{\"services\": [\"s1\"]}]}}",
         "");
+    expect((struct given)MODEL("{\"internal_service\": {\"loader\": {\"memory_stress\": {\"run\": "
+                               "true, \"mean_memory_size\": 5, \"mean_memory_io\": 7}}}}"),
+           0,
+           "{\"workload\": {\"internalService\": {\"loader\": {\"memoryStress\": {\"run\": true, "
+           "\"memorySize\": 5, \"memoryIo\": 7}}}}}",
+           "");
+}
+
+/* People take a key out of a file, which has no comments, by "_" in front of it. */
+Test(workmodel, keys_that_were_taken_out)
+{
+    expect((struct given){"{\"s0\": {\"__cpu-limits\": \"1\", \"internal_service\": {\"loader\": "
+                          "{\"_sleep_stress\": {\"run\": true, \"sleep_time\": 0.2}}}}}",
+                          NULL, "{\"K8sParameters\": {\"_replicas\": 3}}", NULL},
+           0, "{\"workload\": {\"internalService\": {\"loader\": {}}}}",
+           "k.json: /K8sParameters/_replicas: no counterpart, left out\n"
+           "m.json: /s0/__cpu-limits: no counterpart, left out; did you mean cpu-limits?\n"
+           "m.json: /s0/internal_service/loader/_sleep_stress: no counterpart, left out; did you "
+           "mean sleep_stress?\n");
+}
+
+/* What an export writes where there is no internal work is that again; the behaviour of a ?bid=
+ * must not fall back to the work of the service. */
+Test(workmodel, a_function_that_does_nothing)
+{
+    static const char idle[] =
+        "{\"loader\": {\"cpu_stress\": {\"run\": false}, \"memory_stress\": {\"run\": false}, "
+        "\"disk_stress\": {\"run\": false}, \"sleep_stress\": {\"run\": false}, "
+        "\"mean_response_size\": 0.001}}";
+    cleanup_free char *model = xasprintf("{\"s0\": {\"internal_service\": %s}}", idle);
+    expect((struct given){model, NULL, NULL, NULL}, 0, "{}", "");
+    static const char nothing[] =
+        "{\"workload\": {\"internalService\": {\"colosseum\": {}}, \"alternativeBehaviors\": "
+        "{\"b\": "
+        "{\"internalService\": {\"loader\": {\"cpuStress\": {\"run\": false}, \"memoryStress\": "
+        "{\"run\": false}, \"diskStress\": {\"run\": false}, \"sleepStress\": {\"run\": false}, "
+        "\"meanResponseSize\": 0.001}}}}}}";
+    cleanup_free char *behavior =
+        xasprintf("{\"s0\": {\"internal_service\": {\"colosseum\": {}}, "
+                  "\"alternative_behaviors\": {\"b\": {\"internal_service\": %s}}}}",
+                  idle);
+    expect((struct given){behavior, NULL, NULL, NULL}, 0, nothing, "");
+    expect((struct given)MODEL("{\"internal_service\": {\"colosseum\": {}}, "
+                               "\"alternative_behaviors\": {\"b\": {\"internal_service\": "
+                               "{\"mine\": {}}}}}"),
+           0, nothing,
+           "m.json: /s0/alternative_behaviors/b/internal_service/mine: a function of your own in "
+           "Python, which an agent can't run: the service does no internal work\n");
 }
 
 /* Of muBench's first versions, which kept calls in a file of their own, in two forms. */
@@ -174,6 +222,13 @@ Test(workmodel, parameters_count_for_all_services)
             "k.json: must be an object with K8sParameters in it, not a list\n");
     refused((struct given){"{\"K8sParameters\": {}}", NULL, NULL, NULL},
             "m.json: this is a K8sParameters.json, not a work model; give the work model first\n");
+    refused(
+        (struct given){"{\"ServiceGraphParameters\": {}, \"OutputPath\": \"x\"}", NULL, NULL, NULL},
+        "m.json: parameters of muBench's generators, not a work model; give them to dpumesh "
+        "generate\n");
+    refused((struct given){"{\"RunnerParameters\": {}, \"OutputPath\": \"x\"}", NULL, NULL, NULL},
+            "m.json: parameters of muBench's runner, not a work model; dpumesh load sends "
+            "requests\n");
 }
 
 Test(workmodel, what_has_no_counterpart_is_noted)
@@ -192,6 +247,17 @@ Test(workmodel, what_has_no_counterpart_is_noted)
            "m.json: /s0/a~1b: no counterpart, left out\n"
            "m.json: /s0/internal_service/mongo: a function of your own in Python, which an agent "
            "can't run: the service does no internal work\n");
+    expect(
+        (struct given)MODEL("{\"namespace\": \"a\", \"url\": \"s0.ab.svc.cluster.local\", "
+                            "\"request_parameters\": {\"request_size\": 1, \"response_size\": 2}}"),
+        0, "{}",
+        "m.json: /s0/request_parameters: calls are made by HTTP GET, without a body; left out\n"
+        "m.json: /s0/request_parameters/response_size: an answer is as long as its function's "
+        "mean_response_size says; left out\n"
+        "m.json: /s0/url: not in the service's namespace, which is a, where callers look for "
+        "it\n");
+    expect((struct given)MODEL("{\"namespace\": \"a\", \"url\": \"s0.a.svc.cluster.local\"}"), 0,
+           "{}", "");
     expect((struct given)MODEL("{\"internal_service\": {\"compute_pi\": {\"function_id\": \"f1\"}},"
                                "\"workers\": 9, \"threads\": 128}"),
            0,
