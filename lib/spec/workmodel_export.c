@@ -16,6 +16,7 @@ struct export
 {
     const struct application *application;
     const struct dpuservice *service;
+    unsigned depth; /* calls in a row that may lead to it */
     json_t *notes;
     json_t *out; /* the service in the work model */
 };
@@ -256,6 +257,16 @@ static bool is_derived(const struct export *export, const json_t *destination)
     return json_equal(own, destination);
 }
 
+/* The number of hops that an import of the application would write is none that needs telling. */
+static void drop_derived_hops(const struct export *export, json_t *egress, const json_t *fallback)
+{
+    json_t *forward = json_object_get(egress, "forward");
+
+    if (json_integer_value(json_object_get(forward, "hops")) == workmodel_hops(export->depth))
+        json_object_set(forward, "hops",
+                        json_object_get(json_object_get(fallback, "forward"), "hops"));
+}
+
 /* Takes them out. */
 static void drop_derived(const struct export *export, json_t *egress)
 {
@@ -280,6 +291,7 @@ static void export_egress(struct export *export, json_t *egress, const json_t *f
         note(export, &place, "muBench has no simulated calls; its services call each other");
     json_object_set(egress, "mode", json_object_get(fallback, "mode"));
     drop_derived(export, egress);
+    drop_derived_hops(export, egress, fallback);
     note_rest(export, egress, fallback, at);
 }
 
@@ -315,12 +327,14 @@ static void export_service(struct export *export)
 
 json_t *workmodel_export(const struct application *application, json_t **ret_notes)
 {
+    cleanup_free unsigned *depths = workmodel_depths(application);
     json_t *model = json_object();
 
     *ret_notes = json_array();
     for (size_t i = 0; i < application->count; i++) {
         struct export export = {.application = application,
                                 .service = application->services[i],
+                                .depth = depths[i],
                                 .notes = *ret_notes,
                                 .out = json_object()};
         export_service(&export);

@@ -194,8 +194,10 @@ int workmodel_import(const struct workmodel_source *source,
     json_decref(import.overrides);
     /* Simulated calls leave no pod. */
     bool right = problems->count == before;
-    if (right && source->egress && strcmp(source->egress, "forward") == 0)
+    if (right && source->egress && strcmp(source->egress, "forward") == 0) {
         workmodel_add_urls(&import.conversion.calls, &import.made);
+        workmodel_add_hops(&import.conversion.calls, &import.model, &import.made);
+    }
     workmodel_calls_free(&import.conversion.calls);
     if (!right) {
         workmodel_documents_free(&import.made);

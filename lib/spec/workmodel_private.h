@@ -137,6 +137,30 @@ char *workmodel_url(const struct workmodel_end *caller, const struct workmodel_e
 /* Writes these URLs into the documents, one for each service of the model; all calls are right. */
 void workmodel_add_urls(const struct workmodel_calls *calls, struct workmodel_documents *made);
 
+/* Whom a service calls. */
+struct workmodel_edge {
+    size_t caller, callee;             /* places in the model */
+    const struct workmodel_call *call; /* one of them, borrowed; NULL: not of an import */
+};
+
+/* The edges of calls that may be made, once each, sorted by caller; owned by the caller of this,
+ * *ret_count of them. */
+struct workmodel_edge *workmodel_edges(const struct workmodel_calls *calls,
+                                       const struct workmodel_documents *made, size_t *ret_count);
+
+/* Writes spec.egress.forward.hops into the documents to which more calls in a row lead than the
+ * default lets pass, and notes at whom the most is not enough; all calls are right. model: the
+ * file's root. */
+void workmodel_add_hops(const struct workmodel_calls *calls, const struct place *model,
+                        struct workmodel_documents *made);
+
+/* The longest way of calls to each of the application's services; 0 where calls come back. Owned by
+ * the caller. */
+unsigned *workmodel_depths(const struct application *application);
+
+/* The value of spec.egress.forward.hops that an import gives a service of this depth. */
+unsigned workmodel_hops(unsigned depth);
+
 void workmodel_calls_free(struct workmodel_calls *calls);
 
 #endif

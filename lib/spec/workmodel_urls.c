@@ -42,27 +42,20 @@ static struct workmodel_end end_of(const struct workmodel_document *made)
         .path = path ? path : workmodel_named(workmodel_workload_record(), "path")->fallback};
 }
 
-/* Whom a service calls, once each. */
-struct edge {
-    size_t caller, callee; /* places in the model */
-    const struct workmodel_call *call;
-};
-
 /* In the order of the model, so that it does not matter where in a service a call stands. */
 static int compare(const void *a, const void *b)
 {
-    const struct edge *x = a, *y = b;
+    const struct workmodel_edge *x = a, *y = b;
 
     if (x->caller != y->caller)
         return x->caller < y->caller ? -1 : 1;
     return (x->callee > y->callee) - (x->callee < y->callee);
 }
 
-/* The edges of calls that may be made, sorted; owned by the caller, *ret_count of them. */
-static struct edge *find_edges(const struct workmodel_calls *calls,
-                               const struct workmodel_documents *made, size_t *ret_count)
+struct workmodel_edge *workmodel_edges(const struct workmodel_calls *calls,
+                                       const struct workmodel_documents *made, size_t *ret_count)
 {
-    struct edge *edges = xcalloc(calls->count + 1, sizeof(*edges));
+    struct workmodel_edge *edges = xcalloc(calls->count + 1, sizeof(*edges));
     json_auto_t *index = json_object();
     size_t count = 0, kept = 0;
 
@@ -72,7 +65,8 @@ static struct edge *find_edges(const struct workmodel_calls *calls,
         const struct workmodel_call *call = &calls->items[i];
         const json_t *number = json_object_getn(index, call->callee, call->length);
         if (number && !call->never)
-            edges[count++] = (struct edge){call->caller, (size_t)json_integer_value(number), call};
+            edges[count++] =
+                (struct workmodel_edge){call->caller, (size_t)json_integer_value(number), call};
     }
     qsort(edges, count, sizeof(*edges), compare);
     for (size_t i = 0; i < count; i++)
@@ -106,7 +100,7 @@ static void add_destination(struct workmodel_document *caller, const struct work
 void workmodel_add_urls(const struct workmodel_calls *calls, struct workmodel_documents *made)
 {
     size_t count;
-    cleanup_free struct edge *edges = find_edges(calls, made, &count);
+    cleanup_free struct workmodel_edge *edges = workmodel_edges(calls, made, &count);
 
     for (size_t i = 0; i < count; i++) {
         struct workmodel_document *caller = &made->items[edges[i].caller];

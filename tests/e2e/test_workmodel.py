@@ -378,6 +378,16 @@ def test_a_generated_application_runs_and_answers(local, bin_dir, dpumesh, tmp_p
     local.end(process)
 
 
+def test_a_chain_of_more_calls_than_an_agent_takes_for_a_loop(local, bin_dir, dpumesh, tmp_path):
+    local.agent = bin_dir / "dpumesh-agent"
+    idle = '1:{"colosseum": {}}'
+    dpumesh("generate", "--shape", "chain", "--vertices", 19, "--function", idle, "-o", "app.yaml")
+    process = local.up(tmp_path / "app.yaml")
+    assert ask(local.service("s0")["bridge"][0], "/api/v1")["status"] == 200
+    assert requests(local.service("s18")) == 1
+    local.end(process)
+
+
 def test_pictures(dpumesh, tmp_path):
     arguments = ("generate", "--vertices", 7, "--seed", 2, "--database", "sdb1=1", "-o", "a.yaml")
     dpumesh(*arguments, "--graph", "a.dot")
