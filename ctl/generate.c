@@ -83,6 +83,9 @@ static const char *const description[] = {
     "Makes an application: a graph of services that call each other, databases that they use, and "
     "work for each. Clients call s0. Graphs of the shape barabasi are those of muBench's "
     "generator, by the same library, igraph.",
+    "FILEs are muBench's own: ServiceGraphParameters.json, WorkModelParameters.json, "
+    "K8sParameters.json, and a servicegraph.json in place of a graph that is made. What they say "
+    "counts where no option is given; each is known by its keys.",
     NULL,
 };
 
@@ -94,12 +97,14 @@ static const struct option_example examples[] = {
     {"dpumesh generate --database sdb1=0.8 --database nodb=0.2 --function '3:{\"compute_pi\": {}}' "
      "--function '1:{\"loader\": {}}'",
      "a database for most services, and two functions, three to one"},
+    {"dpumesh generate ServiceGraphParameters.json WorkModelParameters.json -o app.yaml",
+     "what muBench's generators make of these files"},
 };
 
 static const struct option_status statuses[] = {
     {STATUS_OK, "written"},
     {STATUS_FAILED, "a file could not be written or drawn"},
-    {STATUS_USAGE, "usage, or a dpumesh built without igraph was asked for its shape"},
+    {STATUS_USAGE, "usage, a bad file, or a dpumesh built without igraph was asked for its shape"},
 };
 
 /* Options that can't be together, or can't be so. */
@@ -116,6 +121,17 @@ static int check(const struct generate *generate, struct error **err)
         return error_make(err, EINVAL, "--graph: %.64s does not end in .svg, .png or .dot",
                           generate->picture);
     return workmodel_check_options(generate->image, generate->egress, err);
+}
+
+/* s0, where requests come in; the first where a given graph has none. */
+static json_t *front(const struct workmodel_documents *made)
+{
+    for (size_t i = 0; i < made->count; i++) {
+        const json_t *metadata = json_object_get(made->items[i].object, "metadata");
+        if (strcmp(json_string_value(json_object_get(metadata, "name")), "s0") == 0)
+            return made->items[i].object;
+    }
+    return made->items[0].object;
 }
 
 /* s0 can be reached from outside. */
@@ -190,6 +206,7 @@ static char *title(int argc, char **argv)
 static int write_documents(const struct generate *generate, json_t *model, const char *first)
 {
     struct workmodel_source source = {.model = {"the generated work model", model},
+                                      .parameters = generate->parameters.deployer,
                                       .image = generate->image,
                                       .egress = generate->egress};
     cleanup_workmodel struct workmodel_documents made = WORKMODEL_DOCUMENTS_INIT;
@@ -197,7 +214,10 @@ static int write_documents(const struct generate *generate, json_t *model, const
     int status = workmodel_make(&source, &made);
     if (status != STATUS_OK)
         return status;
-    open_port(generate, made.items[0].object);
+    open_port(generate, front(&made));
+    json_array_extend(generate->parameters.notes, made.notes);
+    json_decref(made.notes);
+    made.notes = json_incref(generate->parameters.notes);
     return workmodel_write(&made, generate->output, first);
 }
 
@@ -207,12 +227,16 @@ static int generate_all(const struct generate *generate, const char *first, stru
     cleanup_graph struct service_graph graph = {0};
     json_auto_t *services = NULL, *model = NULL;
 
-    int ret = graph_make(generate, &graph, err);
-    if (ret == 0)
+    int ret = 0;
+    if (generate->parameters.graph)
+        services = json_incref(generate->parameters.graph);
+    else
+        ret = graph_make(generate, &graph, err);
+    if (ret == 0 && !services)
         ret = generate_calls(generate, &graph, &services, err);
     if (ret < 0)
         return complain(STATUS_USAGE, "%s", error_message(*err));
-    if (generate_work(generate, services, &model, &problems) < 0) {
+    if (generate_work(generate, services, generate->parameters.notes, &model, &problems) < 0) {
         problems_print(&problems, stderr, "dpumesh: ");
         return STATUS_USAGE;
     }
@@ -229,15 +253,21 @@ static void generate_free(struct generate *generate)
     option_list_free(&generate->databases);
     option_list_free(&generate->functions);
     option_list_free(&generate->database_functions);
+    generate_parameters_free(&generate->parameters);
 }
 
 static int run(const struct option_command *command, int argc, char **argv)
 {
     struct generate generate CLEANUP(generate_free) = {0};
     cleanup_options struct options options = OPTIONS_INIT;
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_error struct error *err = NULL;
 
     int r = options_parse(command, argc, argv, &generate, &options, &err);
+    if (r == 0 && generate_parameters_read(&generate, &options, &problems) < 0) {
+        problems_print(&problems, stderr, "dpumesh: ");
+        return STATUS_USAGE;
+    }
     if (r == 0)
         r = check(&generate, &err);
     if (r != 0)
@@ -252,6 +282,8 @@ const struct option_command verb_generate = {
     .summary = "make an application: a graph of services with work",
     .description = description,
     OPTION_ENTRIES(entries),
+    .operands = "[FILE]...",
+    .operands_max = 4,
     OPTION_EXAMPLES(examples),
     OPTION_STATUSES(statuses),
     .run = run,

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/option.h"
+#include "ctl/generate_parameters.h"
 #include "doc/problem.h"
 
 enum generate_shape { SHAPE_BARABASI, SHAPE_TREE, SHAPE_CHAIN, SHAPE_FAN, SHAPE_DAG };
@@ -26,6 +27,7 @@ struct generate {
     unsigned replicas, node_port; /* node_port 0: none */
     const char *namespace, *image, *egress;
     const char *output, *picture, *mubench;
+    struct generate_parameters parameters; /* of muBench's files */
 };
 
 /* Streams of one seed: what one option draws does not change what another does. */
@@ -79,13 +81,14 @@ int generate_calls(const struct generate *generate, const struct service_graph *
                    json_t **ret_services, struct error **err);
 
 /*
- * Gives each of the services its work, by the ratios of the options, and what else the options set:
- * muBench's workmodel.json. 0 and *ret_model (owned by the caller), or -EINVAL and problems.
+ * Gives each of the services its work, by the ratios of the options or of muBench's file, and what
+ * else these set: muBench's workmodel.json. 0 and *ret_model (owned by the caller), or -EINVAL and
+ * problems. Overrides of services that there are not go to notes, which may be NULL.
  */
-int generate_work(const struct generate *generate, json_t *services, json_t **ret_model,
-                  struct problems *problems);
+int generate_work(const struct generate *generate, json_t *services, json_t *notes,
+                  json_t **ret_model, struct problems *problems);
 
-/* Whether the service is one of the databases of --database. */
+/* Whether the service is one of the databases: of --database, or by muBench's databases_prefix. */
 bool generate_is_database(const struct generate *generate, const char *name);
 
 /*

@@ -47,8 +47,11 @@ int generate_weight(const char *text, char **ret_name, double *ret_weight, struc
 
 bool generate_is_database(const struct generate *generate, const char *name)
 {
+    const char *prefix = generate->parameters.database_prefix;
     size_t length = strlen(name);
 
+    if (prefix)
+        return strncmp(name, prefix, strlen(prefix)) == 0;
     for (size_t i = 0; i < generate->databases.count; i++) {
         const char *text = generate->databases.items[i];
         if (strncmp(text, name, length) == 0 && text[length] == '=')
@@ -66,19 +69,26 @@ static void calls_free(struct calls *calls)
 }
 #define cleanup_calls CLEANUP(calls_free)
 
+/* Who says which databases there are. */
+static const char *speaker(const struct calls *calls)
+{
+    const char *file = calls->generate->parameters.databases_from;
+    return file ? file : "--database";
+}
+
 /* A database is a service, and must not take another's name. */
 static int check_database(const struct calls *calls, size_t index, struct error **err)
 {
-    const char *name = calls->databases[index].name;
+    const char *name = calls->databases[index].name, *from = speaker(calls);
 
     if (!pattern_service_name.valid(name) || strlen(name) > SERVICE_NAME_MAX)
-        return error_make(err, EINVAL, "--database: \"%.64s\" is not %s", name,
+        return error_make(err, EINVAL, "%s: \"%.64s\" is not %s", from, name,
                           pattern_service_name.says);
     if (name[0] == 's' && name[1] && name[1 + strspn(name + 1, "0123456789")] == '\0')
-        return error_make(err, EINVAL, "--database: %.64s is a service's name; give another", name);
+        return error_make(err, EINVAL, "%s: %.64s is a service's name; give another", from, name);
     for (size_t i = 0; i < index; i++)
         if (strcmp(calls->databases[i].name, name) == 0)
-            return error_make(err, EINVAL, "--database: %.64s is given twice", name);
+            return error_make(err, EINVAL, "%s: %.64s is given twice", from, name);
     return 0;
 }
 
@@ -99,7 +109,8 @@ static int read_databases(struct calls *calls, struct error **err)
             return ret;
     }
     if (list->count > 0 && calls->weights <= 0)
-        return error_make(err, EINVAL, "--database: all weights are 0; give one of them more");
+        return error_make(err, EINVAL, "%s: all weights are 0; give one of them more",
+                          speaker(calls));
     return 0;
 }
 

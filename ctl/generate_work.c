@@ -39,6 +39,14 @@ static void check_settings(const char *option, json_t *settings, struct problems
     workmodel_import(&source, &made, problems);
 }
 
+/* settings is stolen. */
+static void add_function(struct functions *functions, double ratio, json_t *settings)
+{
+    functions->items =
+        xreallocarray(functions->items, functions->count + 1, sizeof(*functions->items));
+    functions->items[functions->count++] = (struct function){ratio, settings};
+}
+
 /* "RATIO:JSON", where JSON is a work model's internal_service, or an object with one in it. */
 static void read_function(const char *option, const char *text, struct functions *functions,
                           struct problems *problems)
@@ -65,22 +73,44 @@ static void read_function(const char *option, const char *text, struct functions
                                 : json_pack("{s:O}", "internal_service", root);
     json_decref(root);
     check_settings(option, settings, problems);
-    functions->items =
-        xreallocarray(functions->items, functions->count + 1, sizeof(*functions->items));
-    functions->items[functions->count++] = (struct function){ratio, STEAL_POINTER(settings)};
+    add_function(functions, ratio, STEAL_POINTER(settings));
+}
+
+static void check_ratios(const char *from, const struct functions *functions,
+                         struct problems *problems)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < functions->count; i++)
+        sum += functions->items[i].ratio;
+    if (functions->count > 0 && sum <= 0)
+        problem_add(problems, "%s: all ratios are 0; give one of them more", from);
 }
 
 static void read_functions(const char *option, const struct option_list *list,
                            struct functions *functions, struct problems *problems)
 {
-    double sum = 0;
-
     for (size_t i = 0; i < list->count; i++)
         read_function(option, list->items[i], functions, problems);
-    for (size_t i = 0; i < functions->count; i++)
-        sum += functions->items[i].ratio;
-    if (functions->count > 0 && sum <= 0)
-        problem_add(problems, "%s: all ratios are 0; give one of them more", option);
+    check_ratios(option, functions, problems);
+}
+
+/* The same of muBench's file. */
+static void take_functions(json_t *given, struct functions *functions, struct problems *problems)
+{
+    const char *origin = NULL;
+    json_t *function;
+    size_t i;
+
+    json_array_foreach(given, i, function)
+    {
+        json_t *settings = json_object_get(function, "settings");
+        origin = json_string_value(json_object_get(function, "origin"));
+        check_settings(origin, settings, problems);
+        add_function(functions, json_number_value(json_object_get(function, "ratio")),
+                     json_incref(settings));
+    }
+    check_ratios(origin, functions, problems);
 }
 
 /*
@@ -161,7 +191,8 @@ static void set_common(const struct generate *generate, json_t *model)
 
     json_object_foreach(model, name, service)
     {
-        json_t *own = json_pack("{s:s}", "request_method", "rest");
+        const char *method = generate->parameters.request_method;
+        json_t *own = json_pack("{s:s}", "request_method", method ? method : "rest");
         if (generate->replicas != 1)
             json_object_set_new(own, "replicas", json_integer(generate->replicas));
         if (generate->namespace)
@@ -171,24 +202,78 @@ static void set_common(const struct generate *generate, json_t *model)
     }
 }
 
-int generate_work(const struct generate *generate, json_t *services, json_t **ret_model,
-                  struct problems *problems)
+/* The function of this id in one of muBench's lists; NULL: none. */
+static json_t *find_function(json_t *list, const char *id)
+{
+    json_t *function;
+    size_t i;
+
+    json_array_foreach(list, i, function)
+    {
+        if (strcmp(json_string_value(json_object_get(function, "id")), id) == 0)
+            return function;
+    }
+    return NULL;
+}
+
+/* muBench's override: this service has that function, or a sidecar. */
+static void override(const struct generate_parameters *parameters, json_t *model, json_t *notes,
+                     struct problems *problems)
+{
+    const char *name;
+    json_t *entry;
+
+    json_object_foreach(parameters->overrides, name, entry)
+    {
+        json_t *service = json_object_get(model, name),
+               *sidecar = json_object_get(entry, "sidecar");
+        const char *id = json_string_value(json_object_get(entry, "function_id"));
+        json_t *function = id ? find_function(parameters->functions, id) : NULL;
+        if (id && !function)
+            function = find_function(parameters->database_functions, id);
+        if (id && !function)
+            problem_add(problems, "%s/%s/function_id: no function %.64s", parameters->overrider,
+                        name, id);
+        if (!service && notes) {
+            cleanup_free char *note = xasprintf("%s/%s: no such service in this graph; left out",
+                                                parameters->overrider, name);
+            json_array_append_new(notes, json_string_nocheck(note));
+        }
+        if (service && function)
+            json_object_update(service, json_object_get(function, "settings"));
+        if (service && sidecar)
+            json_object_set(service, "sidecar", sidecar);
+    }
+}
+
+int generate_work(const struct generate *generate, json_t *services, json_t *notes,
+                  json_t **ret_model, struct problems *problems)
 {
     static const char *usual[] = {"1:{\"compute_pi\": {}}"};
     const struct option_list fallback = {1, usual};
+    const struct generate_parameters *parameters = &generate->parameters;
     cleanup_functions struct functions functions = {0}, database_functions = {0};
     size_t before = problems->count;
 
-    read_functions("--function", generate->functions.count ? &generate->functions : &fallback,
-                   &functions, problems);
-    read_functions("--database-function", &generate->database_functions, &database_functions,
-                   problems);
+    if (generate->functions.count || !parameters->functions)
+        read_functions("--function", generate->functions.count ? &generate->functions : &fallback,
+                       &functions, problems);
+    else
+        take_functions(parameters->functions, &functions, problems);
+    if (generate->database_functions.count)
+        read_functions("--database-function", &generate->database_functions, &database_functions,
+                       problems);
+    else
+        take_functions(parameters->database_functions, &database_functions, problems);
     if (problems->count > before)
         return -EINVAL;
-    json_t *model = json_deep_copy(services);
+    json_auto_t *model = json_deep_copy(services);
     assign(generate, model, false, &functions);
     assign(generate, model, true, database_functions.count ? &database_functions : &functions);
+    override(parameters, model, notes, problems);
+    if (problems->count > before)
+        return -EINVAL;
     set_common(generate, model);
-    *ret_model = model;
+    *ret_model = json_incref(model);
     return 0;
 }

@@ -66,20 +66,6 @@ static void source_free(struct workmodel_source *source)
     json_decref(source->parameters.root);
 }
 
-/* muBench's reader takes the last one as well. */
-static void note_repeated(const struct problems *repeated, struct workmodel_documents *made)
-{
-    for (size_t i = 0; i < repeated->count && i < PROBLEMS_MAX; i++) {
-        cleanup_free char *note = xasprintf("%s (the last counts)", repeated->texts[i]);
-        json_array_insert_new(made->notes, i, json_string_nocheck(note));
-    }
-    if (repeated->count > PROBLEMS_MAX) {
-        cleanup_free char *note =
-            xasprintf("and %zu more repeated keys", repeated->count - PROBLEMS_MAX);
-        json_array_insert_new(made->notes, PROBLEMS_MAX, json_string(note));
-    }
-}
-
 static int import_files(const struct import *import, const struct options *options)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT, repeated = PROBLEMS_INIT;
@@ -95,7 +81,7 @@ static int import_files(const struct import *import, const struct options *optio
         problems_print(&problems, stderr, "dpumesh: ");
         return STATUS_USAGE;
     }
-    note_repeated(&repeated, &made);
+    workmodel_note_repeated(&repeated, made.notes);
     const struct workmodel_file *parameters = &source.parameters;
     cleanup_free char *title =
         xasprintf("Made by dpumesh import from %s%s%s.", source.model.name,

@@ -77,6 +77,19 @@ int workmodel_file_write(const char *path, const struct buffer *text, struct err
     return 0;
 }
 
+void workmodel_note_repeated(const struct problems *repeated, json_t *notes)
+{
+    for (size_t i = 0; i < repeated->count && i < PROBLEMS_MAX; i++) {
+        cleanup_free char *note = xasprintf("%s (the last counts)", repeated->texts[i]);
+        json_array_insert_new(notes, i, json_string_nocheck(note));
+    }
+    if (repeated->count > PROBLEMS_MAX) {
+        cleanup_free char *note =
+            xasprintf("and %zu more repeated keys", repeated->count - PROBLEMS_MAX);
+        json_array_insert_new(notes, PROBLEMS_MAX, json_string(note));
+    }
+}
+
 void workmodel_say_notes(json_t *notes)
 {
     json_t *note;

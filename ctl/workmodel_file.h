@@ -27,6 +27,9 @@ int workmodel_check_options(const char *image, const char *egress, struct error 
  */
 int workmodel_file_write(const char *path, const struct buffer *text, struct error **err);
 
+/* Puts keys that were given twice before the notes: muBench's reader takes the last one as well. */
+void workmodel_note_repeated(const struct problems *repeated, json_t *notes);
+
 /* Says each note on standard error. */
 void workmodel_say_notes(json_t *notes);
 

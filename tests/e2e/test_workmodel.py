@@ -366,6 +366,124 @@ def test_mubench_files_mean_the_documents(dpumesh, tmp_path):
     assert all(one["replicas"] == 2 and one["namespace"] == "mub" for one in model.values())
 
 
+# muBench's own parameter files
+
+GRAPH = {"vertices": 9, "power": 0.05, "zero_appeal": 0.01, "seq_len": 100, "external_service_groups": 2,
+         "service_probability": {"model": "const", "params": {"value": 0.5}}, "dbs": {"sdb1": 0.7, "nodb": 0.3}}  # fmt: skip
+PI = {"mean_response_size": 2, "range_complexity": [5, 9]}
+IDLE = {"sleep_stress": {"run": False}}
+FORMS = {
+    "now": {
+        "f0": {"type": "function", "value": {"name": "compute_pi", "recipient": "service", "probability": 2,
+                                             "parameters": PI, "workers": 2, "cpu-requests": "10m"}},
+        "f1": {"type": "function", "value": {"name": "colosseum", "recipient": "service", "probability": 0,
+                                             "parameters": {}}},
+        "f2": {"type": "function", "value": {"name": "loader", "recipient": "database", "probability": 1,
+                                             "parameters": IDLE, "replicas": 3}},
+        "request_method": {"type": "metadata", "value": "rest"},
+        "databases_prefix": {"type": "metadata", "value": "sdb"},
+        "override": {"type": "metadata", "value": {"s0": {"function_id": "f1"}, "sdb1": {"sidecar": "mongo"}}},
+    },
+    "before": {
+        "f0": {"function": "compute_pi", "recipient": "service", "probability": 2, **PI},
+        "f1": {"function": "colosseum", "recipient": "service", "probability": 0},
+        "f2": {"function": "loader", "recipient": "database", "probability": 1, "replicas": 3, **IDLE},
+        "request_method": "rest", "databases_prefix": "sdb",
+        "override": {"s0": {"function_id": "f1"}, "sdb1": {"sidecar": "mongo"}},
+    },
+    "at first": {"compute_pi": {"probability": 1, **PI}, "colosseum": {"probability": 0}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def given(tmp_path):
+    """given(name, object) writes a file and returns its name."""
+
+    def write(name, value):
+        (tmp_path / name).write_text(json.dumps(value))
+        return name
+
+    return write
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_mubench_parameters(dpumesh, given, tmp_path, form):
+    graph = given("g.json", {"ServiceGraphParameters": GRAPH, "OutputPath": "x"})
+    work = given("w.json", {"WorkModelParameters": FORMS[form], "ServiceGraphFilePath": "y"})
+    _, err = dpumesh("generate", work, graph, "--seed", 4, "--mubench", "out", "-o", "a.yaml")
+    assert err.splitlines()[:2] == [
+        "dpumesh: w.json: /ServiceGraphFilePath: no file is opened that is not named; give the service graph beside "
+        "this one",
+        "dpumesh: g.json: /OutputPath: --output and --mubench say where; left out",
+    ]
+    model = json.loads((tmp_path / "out/workmodel.json").read_text())
+    services = {name: one for name, one in model.items() if name != "sdb1"}
+    assert set(services) == {f"s{i}" for i in range(9)} and "sdb1" in model
+    if form == "at first":
+        assert all(one["internal_service"] == {"compute_pi": PI} for one in model.values())
+    else:
+        assert model["s0"]["internal_service"] == {"colosseum": {}}
+        assert all(services[f"s{i}"]["internal_service"] == {"compute_pi": PI} for i in range(1, 9))
+        assert model["sdb1"]["internal_service"] == {"loader": IDLE}
+        assert model["sdb1"]["replicas"] == 3 and model["sdb1"]["sidecar"] == "mongo"
+    assert form != "now" or services["s1"]["workers"] == 2 and services["s1"]["cpu-requests"] == "10m"
+    # The same as the options that say so.
+    options = ("--vertices", 9, "--power", 0.05, "--zero-appeal", 0.01, "--groups", 2, "--probability", 0.5,
+               "--database", "sdb1=0.7", "--database", "nodb=0.3", "--seed", 4, "--mubench", "same", "-o", "b.yaml")  # fmt: skip
+    dpumesh("generate", *options)
+    assert (tmp_path / "same/servicegraph.json").read_text() == (tmp_path / "out/servicegraph.json").read_text()
+    # An option that is given counts over the file.
+    dpumesh("generate", graph, "--vertices", 3, "--database", "nodb=1", "--mubench", "small", "-o", "c.yaml")
+    small = json.loads((tmp_path / "small/servicegraph.json").read_text())
+    assert set(small) == {"s0", "s1", "s2"}
+
+
+def test_a_service_graph_in_place_of_a_drawn_one(dpumesh, given):
+    calls = [{"seq_len": 100, "services": ["sdb1"]}]
+    graph = given("g.json", {"sdb1": {"external_services": []}, "s0": {"external_services": calls}})
+    old = given("old.json", {"sdb1": [], "s0": calls})
+    work = given("w.json", {"WorkModelParameters": FORMS["now"]})
+    deployer = given("k.json", {"K8sParameters": {"namespace": "shop"}})
+    out, _ = dpumesh("generate", work, graph, deployer, "--node-port", 30005)
+    again, _ = dpumesh("generate", deployer, old, work, "--node-port", 30005)
+    assert again.splitlines()[1:] == out.splitlines()[1:]
+    database, front = (one["spec"] | one["metadata"] for one in yaml.safe_load_all(out))
+    assert front["name"] == "s0" and front["namespace"] == database["namespace"] == "shop"
+    assert front["service"]["nodePorts"] == {"bridge": 30005} and "service" not in database
+    assert front["workload"]["externalServices"] == [{"services": ["sdb1"]}]
+    assert "loader" in database["workload"]["internalService"]
+
+
+BAD_FILES = {
+    '{"ServiceGraphParameters": {"vertices": 0}}': "/ServiceGraphParameters/vertices: 0 is below 1; give 1 to 1000",
+    '{"ServiceGraphParameters": {"dbs": {"s3": 1}}}': "/ServiceGraphParameters/dbs: s3 is a service's name",
+    '{"ServiceMeshParameters": []}': "/ServiceMeshParameters: must be an object",
+    '{"WorkModelParameters": {}}': "/WorkModelParameters: no function of a service; give one",
+    '{"WorkModelParameters": {"f": {"function": "loader"}}}': "/WorkModelParameters/f/probability: must be a number",
+    '{"WorkModelParameters": {"f": {"type": "function", "value": {}}}}': "/WorkModelParameters/f/value: has no name",
+    '{"WorkModelParameters": {"f": {"type": "x", "value": 1}}}': "/WorkModelParameters/f/type: must be function or",
+    '{"WorkModelParameters": {"loader": {"probability": 0}}}': "/WorkModelParameters/loader: all ratios are 0",
+    '{"WorkModelParameters": {"f": {"function": "loader", "probability": 1, "mean_bandwidth": -1}}}': (
+        "/WorkModelParameters/f: /s/internal_service/loader/mean_bandwidth: "
+    ),
+    '{"WorkModelParameters": {"loader": {"probability": 1}, "override": {"s0": {"function_id": "f"}}}}': (
+        "/WorkModelParameters/override/s0/function_id: no function f"
+    ),
+    '{"s0": {"internal_service": {}}}': "/s0: has work; dpumesh import makes DpuServices of a work model",
+    '{"RunnerParameters": {}}': "/RunnerParameters: no external_services; give parameters of muBench's generators",
+    "{}": "an empty object",
+    "[]": "must be an object of muBench's parameters",
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_parameters_that_are_refused(dpumesh, tmp_path, text):
+    (tmp_path / "p.json").write_text(text)
+    out, err = dpumesh("generate", "p.json", status=2)
+    assert out == "" and err.startswith(f"dpumesh: p.json: {BAD_FILES[text]}")
+    assert len(err.splitlines()) == 1
+
+
 def test_a_generated_application_runs_and_answers(local, bin_dir, dpumesh, tmp_path):
     local.agent = bin_dir / "dpumesh-agent"
     small = '1:{"loader": {"sleep_stress": {"run": false}, "mean_response_size": 0.01}}'
@@ -441,6 +559,7 @@ BAD = {
     ("--shape", "fan", "--vertices", "200"): "s0 calls 199 services, and a group has at most 128; give --groups 2",
     ("--shape", "dag", "--depth", "100", "--width", "10"): "100 layers of 10 services are more than 999",
     ("--namespace", "A"): "the generated work model: /s0/namespace: ",
+    ("nowhere.json",): "nowhere.json: ",
 }
 
 
