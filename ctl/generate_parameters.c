@@ -281,6 +281,8 @@ static void read_root(const struct reading *reading, const char *name, json_t *r
         if (deployer->root)
             place_problem(&at, reading->problems, "a second K8sParameters; give one");
         *deployer = (struct workmodel_file){name, rest};
+    } else if (!any && json_is_number(json_object_get(rest, "vertices"))) {
+        read_graph(reading, rest, &at); /* muBench's first generator had them alone */
     } else if (!any) {
         read_services(reading, rest, &at);
     } else {

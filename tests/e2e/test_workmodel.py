@@ -432,6 +432,9 @@ def test_mubench_parameters(dpumesh, given, tmp_path, form):
                "--database", "sdb1=0.7", "--database", "nodb=0.3", "--seed", 4, "--mubench", "same", "-o", "b.yaml")  # fmt: skip
     dpumesh("generate", *options)
     assert (tmp_path / "same/servicegraph.json").read_text() == (tmp_path / "out/servicegraph.json").read_text()
+    alone = given("alone.json", GRAPH)
+    dpumesh("generate", alone, "--seed", 4, "--mubench", "alone", "-o", "d.yaml")
+    assert (tmp_path / "alone/servicegraph.json").read_text() == (tmp_path / "out/servicegraph.json").read_text()
     # An option that is given counts over the file.
     dpumesh("generate", graph, "--vertices", 3, "--database", "nodb=1", "--mubench", "small", "-o", "c.yaml")
     small = json.loads((tmp_path / "small/servicegraph.json").read_text())
@@ -457,6 +460,7 @@ def test_a_service_graph_in_place_of_a_drawn_one(dpumesh, given):
 BAD_FILES = {
     '{"ServiceGraphParameters": {"vertices": 0}}': "/ServiceGraphParameters/vertices: 0 is below 1; give 1 to 1000",
     '{"ServiceGraphParameters": {"dbs": {"s3": 1}}}': "/ServiceGraphParameters/dbs: s3 is a service's name",
+    '{"vertices": 3, "power": -1}': "/power: -1 is below 0; give 0 to 100",
     '{"ServiceMeshParameters": []}': "/ServiceMeshParameters: must be an object",
     '{"WorkModelParameters": {}}': "/WorkModelParameters: no function of a service; give one",
     '{"WorkModelParameters": {"f": {"function": "loader"}}}': "/WorkModelParameters/f/probability: must be a number",
