@@ -441,6 +441,18 @@ def test_mubench_parameters(dpumesh, given, tmp_path, form):
     assert set(small) == {"s0", "s1", "s2"}
 
 
+def test_the_example_of_mubench_parameters_runs(local, bin_dir, dpumesh, tmp_path):
+    """s0 has the function that the file's override names."""
+    local.agent = bin_dir / "dpumesh-agent"
+    files = [EXAMPLE / f"{name}Parameters.json" for name in ("ServiceGraph", "WorkModel", "K8s")]
+    dpumesh("generate", *files, "-o", "app.yaml")
+    process = local.up(tmp_path / "app.yaml")
+    answer = ask(local.service("s0")["bridge"][0], "/api/v1")
+    assert answer["status"] == 200 and len(answer["body"]) > 1000 and "m" * 100 not in answer["body"]
+    assert {requests(local.service(f"s{i}")) for i in range(6)} == {1}
+    local.end(process)
+
+
 def test_a_service_graph_in_place_of_a_drawn_one(dpumesh, given):
     calls = [{"seq_len": 100, "services": ["sdb1"]}]
     graph = given("g.json", {"sdb1": {"external_services": []}, "s0": {"external_services": calls}})
