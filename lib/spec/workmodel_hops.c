@@ -97,6 +97,8 @@ void workmodel_add_hops(const struct workmodel_calls *calls, const struct place 
     }
 }
 
+enum { EDGES_ROOM = 64 /* at first */ };
+
 struct edge_list {
     json_t *index; /* name to place */
     size_t count, room;
@@ -113,7 +115,7 @@ static void add_groups(size_t caller, const struct external_group *groups, size_
             if (!callee || call->probability <= 0)
                 continue;
             if (list->count == list->room) {
-                list->room = list->room ? 2 * list->room : 64;
+                list->room *= 2;
                 list->items = xreallocarray(list->items, list->room, sizeof(*list->items));
             }
             list->items[list->count++] = (struct workmodel_edge){
@@ -125,7 +127,8 @@ static void add_groups(size_t caller, const struct external_group *groups, size_
 unsigned *workmodel_depths(const struct application *application)
 {
     json_auto_t *index = json_object();
-    struct edge_list list = {.index = index};
+    struct edge_list list = {
+        .index = index, .room = EDGES_ROOM, .items = xcalloc(EDGES_ROOM, sizeof(*list.items))};
 
     for (size_t i = 0; i < application->count; i++)
         json_object_set_new(index, application->services[i]->name, json_integer((json_int_t)i));
