@@ -132,7 +132,7 @@ int crossval_run(const struct profile *start, const struct measurements *rows,
         measurements_free(&split.unseen);
     }
     for (size_t i = 0; i < rows->count && r == 0; i++) {
-        if (rows->items[i].rank > 0)
+        if (!rows->items[i].first)
             continue; /* one row stands for its frame */
         double frame_bytes = rows->items[i].frame_bytes;
         struct split split = divide(rows, 0, frame_bytes);

@@ -1,15 +1,20 @@
 #include "ctl/measurements.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "ctl/csv.h"
 #include "model/profile.h"
 
-enum { FILE_BYTES_MAX = 16 << 20, COLUMNS_MAX = 64, CELL_SHOWN_MAX = 64 };
+enum { FILE_BYTES_MAX = 16 << 20, COLUMNS_MAX = 64, CELL_SHOWN_MAX = 64, NAMES_SHOWN_MAX = 20 };
+
+static const char byte_order_mark[] = "\xef\xbb\xbf";
 
 enum column { CONFIG, FRAME, OFFERED, ACHIEVED, CLIENT, SERVER, P99, DROP, CLEAN, COLUMNS };
 
@@ -37,49 +42,62 @@ struct reader {
     struct problems *problems;
 };
 
-/* Cuts line at its commas; returns how many cells there are, at most COLUMNS_MAX of them kept. */
-static unsigned split(char *line, char *cells[COLUMNS_MAX])
+static int bad_quotes(const struct reader *reader)
 {
-    unsigned count = 0;
+    problem_add(reader->problems,
+                "%s:%u: a quote without its end, or text beside one; write \"...\" around a whole "
+                "cell",
+                reader->path, reader->line);
+    return -EINVAL;
+}
 
-    for (char *cell = line; cell; count++) {
-        char *comma = strchr(cell, ',');
-        if (comma)
-            *comma = '\0';
-        if (count < COLUMNS_MAX)
-            cells[count] = cell;
-        cell = comma ? comma + 1 : NULL;
+/* Finds column c among the names; 0, or -EINVAL when two have its name. */
+static int find_column(struct reader *reader, char *const *cells, unsigned width, int c)
+{
+    reader->where[c] = -1;
+    for (unsigned i = 0; i < width; i++) {
+        if (strcmp(cells[i], columns[c].name) != 0)
+            continue;
+        if (reader->where[c] >= 0) {
+            problem_add(reader->problems, "%s:%u: two columns are called %s; rename one of them",
+                        reader->path, reader->line, columns[c].name);
+            return -EINVAL;
+        }
+        reader->where[c] = (int)i;
     }
-    return count;
+    return 0;
 }
 
 static int read_header(struct reader *reader, char *line)
 {
     char *cells[COLUMNS_MAX];
-    int r = 0;
+    cleanup_buffer struct buffer missing = BUFFER_INIT(256);
+    unsigned missed = 0;
 
-    unsigned width = split(line, cells);
+    unsigned width = csv_split(line, cells, COLUMNS_MAX);
+    if (width == 0)
+        return bad_quotes(reader);
     if (width > COLUMNS_MAX) {
         problem_add(reader->problems, "%s:%u: %u columns; at most %d can be read", reader->path,
                     reader->line, width, COLUMNS_MAX);
         return -EINVAL;
     }
     for (int c = 0; c < COLUMNS; c++) {
-        reader->where[c] = -1;
-        for (unsigned i = 0; i < width; i++)
-            if (strcmp(cells[i], columns[c].name) == 0)
-                reader->where[c] = (int)i;
-        if (reader->where[c] < 0 && !columns[c].optional) {
-            problem_add(reader->problems,
-                        "%s:%u: no column is called %s; the first line must name config, frame, "
-                        "offered, achieved, client, server and p99",
-                        reader->path, reader->line, columns[c].name);
-            r = -EINVAL;
-        }
+        if (find_column(reader, cells, width, c) < 0)
+            return -EINVAL;
+        if (reader->where[c] < 0 && !columns[c].optional)
+            buffer_printf(&missing, "%s%s", missed++ > 0 ? ", " : "", columns[c].name);
     }
-    if (r == 0)
-        reader->width = width;
-    return r;
+    if (missed > 0) {
+        problem_add(reader->problems,
+                    "%s:%u: no column is called %s; the first line must name config, frame, "
+                    "offered, achieved, client, server and p99%s",
+                    reader->path, reader->line, buffer_terminate(&missing),
+                    width == 1 ? ", with commas between them" : "");
+        return -EINVAL;
+    }
+    reader->width = width;
+    return 0;
 }
 
 /* One number of a row; *value keeps what it was where the column is not there. */
@@ -109,13 +127,39 @@ static int read_number(struct reader *reader, char *const *cells, enum column c,
     return 0;
 }
 
+/* What a row says of itself must agree, up to what clocks and rounding may add: 5 %. */
+static int check_row(const struct reader *reader, const struct measurement *row, double clean)
+{
+    double carried = row->achieved_per_s / row->offered_per_s;
+    char what[128] = "";
+
+    if (row->frame_bytes != floor(row->frame_bytes))
+        snprintf(what, sizeof what, "frame: %g is not a whole number of bytes", row->frame_bytes);
+    else if (carried > 1.05)
+        snprintf(what, sizeof what, "achieved: %g is more than the %g that were offered",
+                 row->achieved_per_s, row->offered_per_s);
+    else if (carried + row->drop_fraction > 1.05)
+        snprintf(what, sizeof what, "drop: %g, though %.3g of what was offered was achieved",
+                 row->drop_fraction, carried);
+    else if (clean > 0 && carried < 0.9)
+        snprintf(what, sizeof what, "clean: %g, though only %.3g of what was offered was achieved",
+                 clean, carried);
+    if (!*what)
+        return 0;
+    problem_add(reader->problems, "%s:%u: %s; correct the row, or leave it out", reader->path,
+                reader->line, what);
+    return -EINVAL;
+}
+
 static int read_row(struct reader *reader, char *line, struct measurement *ret)
 {
     char *cells[COLUMNS_MAX];
-    unsigned width = split(line, cells);
+    unsigned width = csv_split(line, cells, COLUMNS_MAX);
     double clean = -1;
-    struct measurement row = {.rank = 0};
+    struct measurement row = {.line = reader->line};
 
+    if (width == 0)
+        return bad_quotes(reader);
     if (width != reader->width) {
         problem_add(reader->problems, "%s:%u: %u columns where the first line has %u", reader->path,
                     reader->line, width, reader->width);
@@ -140,7 +184,7 @@ static int read_row(struct reader *reader, char *line, struct measurement *ret)
         read_number(reader, cells, SERVER, &row.server_cores) < 0 ||
         read_number(reader, cells, P99, &row.p99_us) < 0 ||
         read_number(reader, cells, DROP, &row.drop_fraction) < 0 ||
-        read_number(reader, cells, CLEAN, &clean) < 0)
+        read_number(reader, cells, CLEAN, &clean) < 0 || check_row(reader, &row, clean) < 0)
         return -EINVAL;
     row.clean = clean >= 0 ? clean > 0
                            : row.achieved_per_s >= 0.98 * row.offered_per_s &&
@@ -154,20 +198,60 @@ static bool same_curve(const struct measurement *a, const struct measurement *b)
     return strcmp(a->config, b->config) == 0 && a->frame_bytes == b->frame_bytes;
 }
 
-static void rank(struct measurements *list)
+static int by_curve(const void *a, const void *b)
 {
+    const struct measurement *x = *(struct measurement *const *)a;
+    const struct measurement *y = *(struct measurement *const *)b;
+    int config = strcmp(x->config, y->config);
+
+    if (config != 0)
+        return config;
+    if (x->frame_bytes != y->frame_bytes)
+        return x->frame_bytes < y->frame_bytes ? -1 : 1;
+    if (x->offered_per_s != y->offered_per_s)
+        return x->offered_per_s < y->offered_per_s ? -1 : 1;
+    return x->line < y->line ? -1 : 1;
+}
+
+/* Whether two rows of one rate are further apart than runs of one path are. */
+static bool contradict(const struct measurement *a, const struct measurement *b)
+{
+    double host =
+        fabs(log((a->client_cores + a->server_cores) / (b->client_cores + b->server_cores)));
+    double achieved = fabs(log(a->achieved_per_s / b->achieved_per_s));
+    double p99 = a->clean && b->clean ? fabs(log(a->p99_us / b->p99_us)) : 0;
+
+    return host > log(1.25) || achieved > log(1.25) || p99 > log(3);
+}
+
+/* What rows are to each other: ranks, first ones, contradictions. */
+static void relate(struct measurements *list)
+{
+    cleanup_free struct measurement **sorted = xcalloc(list->count, sizeof *sorted);
+    size_t rate = 0; /* the first row of the same rate */
+
     for (size_t i = 0; i < list->count; i++)
-        for (size_t j = 0; j < list->count; j++)
-            if (same_curve(&list->items[i], &list->items[j]) &&
-                list->items[j].offered_per_s < list->items[i].offered_per_s)
-                list->items[i].rank++;
+        sorted[i] = &list->items[i];
+    qsort(sorted, list->count, sizeof *sorted, by_curve);
+    for (size_t i = 0; i < list->count; i++) {
+        struct measurement *row = sorted[i];
+        row->first = i == 0 || !same_curve(row, sorted[i - 1]);
+        if (row->first || row->offered_per_s > 1.001 * sorted[rate]->offered_per_s) {
+            row->rank = row->first ? 0 : sorted[i - 1]->rank + 1;
+            rate = i;
+            continue;
+        }
+        row->rank = sorted[rate]->rank;
+        for (size_t k = rate; k < i && row->contradicts == 0; k++)
+            if (contradict(sorted[k], row))
+                row->contradicts = sorted[k]->line;
+    }
 }
 
 /* One line, a header or a row; lines that say nothing are skipped. 0 or -EINVAL after a problem. */
 static int read_line(struct reader *reader, char *line, struct measurements *list)
 {
     reader->line++;
-    line[strcspn(line, "\r")] = '\0';
     if (*line == '\0' || *line == '#')
         return 0;
     if (reader->width == 0)
@@ -190,10 +274,15 @@ int measurements_parse(const char *bytes, size_t length, const char *file, struc
     cleanup_measurements struct measurements list = MEASUREMENTS_INIT;
     cleanup_free char *text = xstrndup(bytes, length);
     struct reader reader = {.path = file, .problems = problems};
-    char *rest = text, *line;
+    char *rest = text + (strncmp(text, byte_order_mark, 3) == 0 ? 3 : 0), *line;
     int result = 0;
 
-    while ((line = strsep(&rest, "\n"))) {
+    if (memchr(bytes, '\0', length)) {
+        problem_add(problems, "%s: has a byte that is no text; save the file as CSV in UTF-8",
+                    file);
+        return -EINVAL;
+    }
+    while ((line = csv_next_line(&rest))) {
         if (read_line(&reader, line, &list) < 0) {
             result = -EINVAL;
             if (reader.width == 0 || list.count == MEASUREMENTS_MAX ||
@@ -208,7 +297,7 @@ int measurements_parse(const char *bytes, size_t length, const char *file, struc
     }
     if (result < 0)
         return result;
-    rank(&list);
+    relate(&list);
     *ret = (struct measurements){list.count, STEAL_POINTER(list.items)};
     return 0;
 }
@@ -237,27 +326,61 @@ static const char *bare(const char *name)
     return name;
 }
 
+/* The configuration that is meant: of that very name, or the first that is bare the same. */
+static const char *find_config(const struct measurements *all, const char *config)
+{
+    const char *found = NULL;
+
+    for (size_t i = 0; i < all->count; i++) {
+        if (strcmp(all->items[i].config, config) == 0)
+            return config;
+        if (!found && strcmp(bare(all->items[i].config), bare(config)) == 0)
+            found = all->items[i].config;
+    }
+    return found;
+}
+
+/* Says which configurations there are, each once, the first ones. */
+static void complain_of(const struct measurements *all, const char *config,
+                        struct problems *problems)
+{
+    cleanup_buffer struct buffer names = BUFFER_INIT(NAMES_SHOWN_MAX * (MEASUREMENT_NAME_MAX + 2));
+    const char *shown[NAMES_SHOWN_MAX];
+    unsigned count = 0;
+
+    for (size_t i = 0; i < all->count && count <= NAMES_SHOWN_MAX; i++) {
+        unsigned k = 0;
+        while (k < count && strcmp(shown[k], all->items[i].config) != 0)
+            k++;
+        if (k < count || count++ == NAMES_SHOWN_MAX)
+            continue;
+        shown[k] = all->items[i].config;
+        buffer_printf(&names, "%s%s", k > 0 ? ", " : "", shown[k]);
+    }
+    problem_add(problems, "no measurements of %s; there are some of %s%s", config,
+                buffer_terminate(&names), count > NAMES_SHOWN_MAX ? " and others" : "");
+}
+
 int measurements_select(const struct measurements *all, const char *config,
                         struct measurements *ret, struct problems *problems)
 {
-    cleanup_measurements struct measurements list = MEASUREMENTS_INIT;
-    cleanup_buffer struct buffer names = BUFFER_INIT(4096);
+    const char *name = find_config(all, config);
 
-    for (size_t i = 0; i < all->count; i++) {
-        const struct measurement *row = &all->items[i];
-        if (strcmp(bare(row->config), bare(config)) == 0) {
-            list.items = xreallocarray(list.items, list.count + 1, sizeof *list.items);
-            list.items[list.count++] = *row;
-        } else if (i == 0 || strcmp(row->config, all->items[i - 1].config) != 0) {
-            buffer_printf(&names, "%s%s", names.length > 0 ? ", " : "", row->config);
-        }
-    }
-    if (list.count == 0) {
-        problem_add(problems, "no measurements of %s; there are some of %s", config,
-                    buffer_terminate(&names));
+    if (!name) {
+        complain_of(all, config, problems);
         return -ENOENT;
     }
-    *ret = (struct measurements){list.count, STEAL_POINTER(list.items)};
+    struct measurements list = {.items = xcalloc(all->count, sizeof *list.items)};
+    for (size_t i = 0; i < all->count; i++) {
+        bool known = strcmp(all->items[i].config, name) != 0;
+        for (size_t k = list.count; k-- > 0 && !known;)
+            known = list.items[k].frame_bytes == all->items[i].frame_bytes;
+        /* The first row of a frame takes the others of it along. */
+        for (size_t k = i; k < all->count && !known; k++)
+            if (same_curve(&all->items[k], &all->items[i]))
+                list.items[list.count++] = all->items[k];
+    }
+    *ret = list;
     return 0;
 }
 

@@ -2,7 +2,8 @@
  * Measurements of a data path, one row for each rate: a CSV file with a line of column names first.
  * The columns config, frame (bytes), offered, achieved (messages a second), client, server (host
  * cores used) and p99 (microseconds) must be there, drop (fraction) and clean (0 or 1) may; others
- * are not read. Owned by who read them; one thread.
+ * are not read. Cells may be quoted, and have blanks around them; a byte order mark and any line
+ * ends are fine. Owned by who read them; one thread.
  */
 #ifndef DPUMESH_CTL_MEASUREMENTS_H
 #define DPUMESH_CTL_MEASUREMENTS_H
@@ -24,7 +25,12 @@ struct measurement {
     double drop_fraction;
     bool clean;    /* all was carried, in time; without that column: achieved / offered >= 0.98,
                       drops <= 0.1 % and p99 <= 10 ms */
-    unsigned rank; /* among the rates of its config and frame, the lowest is 0 */
+    unsigned line; /* of the file, from 1 */
+    unsigned rank; /* of its rate among those of its config and frame, the lowest is 0; rates that
+                      are less than 0.1 % apart are one */
+    bool first;    /* exactly one row of each config and frame */
+    unsigned contradicts; /* the line of a row of the same rate that measured something else: host
+                             cores or achieved rate 25 % off, or p99 three times; 0: none */
 };
 
 struct measurements {
@@ -45,9 +51,10 @@ int measurements_parse(const char *bytes, size_t length, const char *file, struc
                        struct problems *problems);
 
 /*
- * The rows of one configuration, in a new list. A profile's name finds the configuration that it is
- * of: without "dpumesh-" or "bluefield3-" in front of both. 0, or -ENOENT and a problem that lists
- * those there are.
+ * The rows of one configuration, in a new list, those of a frame together. A profile's name finds
+ * the configuration that it is of: the one of its name, else the first that has it without
+ * "dpumesh-" or "bluefield3-" in front of both. 0, or -ENOENT and a problem that lists those there
+ * are.
  */
 int measurements_select(const struct measurements *all, const char *config,
                         struct measurements *ret, struct problems *problems);

@@ -125,7 +125,7 @@ static void report_errors(const struct checked *list, size_t count, struct table
     for (size_t k = 0; k < count; k++) {
         const struct checked *checked = &list[k];
         for (size_t i = 0; i < checked->rows.count; i++) {
-            if (checked->rows.items[i].rank > 0)
+            if (!checked->rows.items[i].first)
                 continue; /* one row stands for its frame */
             double frame_bytes = checked->rows.items[i].frame_bytes;
             cleanup_group struct group frame = {.lists = {SCORE_LIST_INIT}};

@@ -66,6 +66,27 @@ Test(measurements, holes_are_refused)
         {HEADER "x,64,b,1,1,\xff,1,1\n", ":2: client is not a number; give one"},
         {HEADER "\xff,64,b,1,1,1,1,1\n",
          ":2: config is not UTF-8; give a name of 1 to 63 characters"},
+        {"config;frame;offered;achieved;client;server;p99\n",
+         ":1: no column is called config, frame, offered, achieved, client, server, p99; the first "
+         "line must name config, frame, offered, achieved, client, server and p99, with commas "
+         "between them"},
+        {"config,p99,frame,offered,achieved,client,server,p99\n",
+         ":1: two columns are called p99; rename one of them"},
+        {HEADER "x,64,\"b,1,1,1,1,1\n",
+         ":2: a quote without its end, or text beside one; write \"...\" around a whole cell"},
+        {HEADER "x,64,\"b\"b,1,1,1,1,1\n", NULL},
+        {HEADER "x,64.5,b,1,1,1,1,1\n",
+         ":2: frame: 64.5 is not a whole number of bytes; correct the row, or leave it out"},
+        {HEADER "x,64,b,10,100,1,1,1\n",
+         ":2: achieved: 100 is more than the 10 that were offered; correct the row, or leave it "
+         "out"},
+        {"config,frame,offered,achieved,client,server,p99,drop,clean\nx,64,10,9,1,1,1,0.9,0\n",
+         ":2: drop: 0.9, though 0.9 of what was offered was achieved; correct the row, or leave it "
+         "out"},
+        {"config,frame,offered,achieved,client,server,p99,drop,clean\nx,64,10,5,1,1,1,0,1\n",
+         ":2: clean: 1, though only 0.5 of what was offered was achieved; correct the row, or "
+         "leave "
+         "it out"},
         {HEADER "x,0,b,1,1,1,1,1\n", NULL},
         {HEADER "x,64,b,1,1,-1,1,1\n", NULL},
         {HEADER "x,64,b,1,1,nan,1,1\n", NULL},
@@ -80,6 +101,92 @@ Test(measurements, holes_are_refused)
         if (cases[i].sentence)
             cr_assert_str_eq(strchr(problems.texts[0], ':'), cases[i].sentence);
     }
+}
+
+Test(measurements, any_spreadsheet_s_csv_is_read)
+{
+    static const char *const texts[] = {
+        "\xef\xbb\xbf" HEADER "x y,64,b,100,99,0.5,0.25,100\r\n",
+        "\"config\",\"frame\",\"kind\",\"offered\",\"achieved\",\"client\",\"server\",\"p99\"\r"
+        "\"x y\",\"64\",\"a, \"\"b\"\"\",\"100\",\"99\",\"0.5\",\"0.25\",\"100\"\r",
+        "config, frame , kind,offered\t,achieved, client, server, \"p99\" \n"
+        " x y , 64, b, 100, 99,0.5 , \"0.25\", 100\n",
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        cleanup_problems struct problems problems = PROBLEMS_INIT;
+        cleanup_measurements struct measurements all = MEASUREMENTS_INIT;
+        cr_assert_eq(load(texts[i], &all, &problems), 0, "%zu: %s", i,
+                     problems.count ? problems.texts[0] : "");
+        cr_assert_eq(all.count, 1);
+        cr_assert_str_eq(all.items[0].config, "x y");
+        cr_assert_eq(all.items[0].frame_bytes, 64);
+        cr_assert_eq(all.items[0].achieved_per_s, 99);
+        cr_assert_eq(all.items[0].server_cores, 0.25);
+        cr_assert_eq(all.items[0].p99_us, 100);
+    }
+}
+
+Test(measurements, what_follows_a_nul_is_not_dropped_in_silence)
+{
+    static const char text[] = HEADER "x,64,b,1,1,1,1,1\n\0x,64,b,2,2,1,1,1\n";
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct measurements list = MEASUREMENTS_INIT;
+
+    cr_assert_eq(measurements_parse(text, sizeof text - 1, "f.csv", &list, &problems), -EINVAL);
+    cr_assert_str_eq(problems.texts[0],
+                     "f.csv: has a byte that is no text; save the file as CSV in UTF-8");
+}
+
+Test(measurements, rows_that_contradict_each_other_are_known)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_measurements struct measurements all = MEASUREMENTS_INIT, some = MEASUREMENTS_INIT;
+
+    cr_assert_eq(load(HEADER "x,64,b,100,100,0.5,0.25,100\n"   /* line 2 */
+                             "x,64,b,200,200,0.9,0.5,100\n"    /* 3 */
+                             "x,128,b,100,100,1.5,1.25,100\n"  /* 4: another frame */
+                             "y,64,b,100,100,1.5,1.25,100\n"   /* 5: another configuration */
+                             "x,64,b,100,100,0.55,0.24,120\n"  /* 6: the same but for noise */
+                             "x,64,b,100.05,100,2.5,1.5,100\n" /* 7: contradicts 2 */
+                             "x,64,b,200,200,0.9,0.5,400\n",   /* 8: contradicts 3 */
+                      &all, &problems),
+                 0, "%s", problems.count ? problems.texts[0] : "");
+    cr_assert_eq(measurements_select(&all, "x", &some, &problems), 0);
+    static const unsigned lines[] = {2, 3, 6, 7, 8, 4}, ranks[] = {0, 1, 0, 0, 1, 0},
+                          contradicts[] = {0, 0, 0, 2, 3, 0};
+    unsigned first = 0;
+    cr_assert_eq(some.count, 6);
+    for (size_t i = 0; i < some.count; i++) {
+        cr_assert_eq(some.items[i].line, lines[i], "those of a frame lie together");
+        cr_assert_eq(some.items[i].rank, ranks[i]);
+        cr_assert_eq(some.items[i].contradicts, contradicts[i], "line %u", lines[i]);
+        first += some.items[i].first;
+    }
+    cr_assert_eq(first, 2, "one for each frame");
+}
+
+Test(measurements, a_configuration_is_not_mixed_with_its_namesakes)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_measurements struct measurements all = MEASUREMENTS_INIT, native = MEASUREMENTS_INIT,
+                                             other = MEASUREMENTS_INIT;
+    struct measurements none = MEASUREMENTS_INIT;
+    char text[4096] = HEADER "dpumesh-native,64,b,100,100,0.5,0.25,100\n"
+                             "native,64,b,100,100,0.7,0.3,100\n";
+
+    for (int i = 0; i < 40; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "n%d,64,b,1,1,1,1,1\n", i / 2);
+    cr_assert_eq(load(text, &all, &problems), 0);
+    cr_assert_eq(measurements_select(&all, "native", &native, &problems), 0);
+    cr_assert_eq(native.count, 1);
+    cr_assert_eq(native.items[0].client_cores, 0.7);
+    cr_assert_eq(measurements_select(&all, "bluefield3-native", &other, &problems), 0);
+    cr_assert_eq(other.count, 1);
+    cr_assert_eq(other.items[0].client_cores, 0.5);
+    cr_assert_eq(measurements_select(&all, "x", &none, &problems), -ENOENT);
+    cr_assert(strstr(problems.texts[0], "native, n0, n1, n2,"));
+    cr_assert(strstr(problems.texts[0], "n17 and others"), "%s", problems.texts[0]);
 }
 
 Test(predict, lists_of_rates_and_frames)
