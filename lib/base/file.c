@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -93,8 +94,37 @@ static void sync_directory(const char *path)
         fsync(fd);
 }
 
+/* Whether path is to be written to as it is: a rename would put a file in the place of a device. */
+static bool written_in_place(const char *path)
+{
+    struct stat status;
+
+    if (strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0)
+        return true;
+    return lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) &&
+           !S_ISLNK(status.st_mode);
+}
+
+static int write_in_place(const char *path, const void *data, size_t size, struct error **err)
+{
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return file_fail(err, "write", path);
+    int ret = write_all(fd, data, size);
+    if (ret < 0) {
+        errno = -ret;
+        return file_fail(err, "write", path);
+    }
+    return 0;
+}
+
 int file_write(const char *path, const void *data, size_t size, mode_t mode, struct error **err)
 {
+    if (written_in_place(path))
+        return write_in_place(path, data, size, err);
+    /* The right to replace it is the directory's; who took his own away means it. */
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 && errno == EACCES)
+        return file_fail(err, "write", path);
     const char *slash = strrchr(path, '/');
     int head = slash ? (int)(slash + 1 - path) : 0;
     cleanup_free char *temporary = xasprintf("%.*s.%s.XXXXXX", head, path, path + head);

@@ -3,11 +3,13 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -139,6 +141,56 @@ Test(file, replaces_a_link_and_not_its_target)
     cr_assert_str_eq(buffer_terminate(&out), "old");
     cr_assert_eq(lstat(link, &status), 0);
     cr_assert(S_ISREG(status.st_mode));
+}
+
+Test(file, writes_to_a_device_and_a_pipe_and_puts_no_file_in_their_place)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_free char *fifo = path_of("fifo");
+    cleanup_buffer struct buffer out = BUFFER_INIT(100);
+    struct stat status;
+    cr_assert_eq(mkfifo(fifo, 0600), 0);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0)
+        _exit(file_write(fifo, "through", 7, 0600, NULL) != 0);
+    cr_assert_eq(file_read(fifo, &out, &err), 0, "%s", error_message(err));
+    cr_assert_str_eq(buffer_terminate(&out), "through");
+    int code;
+    cr_assert_eq(waitpid(child, &code, 0), child);
+    cr_assert_eq(code, 0);
+    cr_assert(lstat(fifo, &status) == 0 && S_ISFIFO(status.st_mode));
+
+    /* A link as /dev/stdout is one; not /dev/full itself, lest a failure of this test replace it.
+     */
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    cleanup_free char *link = xasprintf("/proc/self/fd/%d", full);
+    cr_assert_geq(full, 0);
+    cr_assert_eq(file_write(link, "x", 1, 0600, &err), -ENOSPC);
+    cr_assert_not_null(strstr(error_message(err), ": can't write: No space left on device"));
+    close(full);
+}
+
+Test(file, does_not_replace_what_may_not_be_written)
+{
+    cleanup_free char *file = path_of("read-only");
+    cleanup_buffer struct buffer out = BUFFER_INIT(100);
+    cr_assert_eq(file_write(file, "old", 3, 0444, NULL), 0);
+    cr_assert_eq(chmod(root, 0777), 0);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        /* root may write whatever it likes */
+        if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+            _exit(2);
+        _exit(file_write(file, "new", 3, 0644, NULL) != -EACCES);
+    }
+    int code;
+    cr_assert_eq(waitpid(child, &code, 0), child);
+    cr_assert_eq(code, 0);
+    cr_assert_eq(file_read(file, &out, NULL), 0);
+    cr_assert_str_eq(buffer_terminate(&out), "old");
+    cr_assert_eq(entries_in(root), 1);
 }
 
 Test(file, makes_directories)
