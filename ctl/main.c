@@ -1,7 +1,11 @@
 /* The command line for people. It answers to the name kubectl-dpumesh too, so that kubectl finds it
  * as a plugin. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "ctl/local/supervisor.h"
+#include "ctl/terminal.h"
 #include "ctl/verb.h"
 
 #ifdef DPUMESH_CLUSTER
@@ -51,6 +55,16 @@ static const struct option_command plugin = {
     OPTION_EXAMPLES(examples),
 };
 
+/* What was printed and could not be written (a full disk) is no success. */
+static int finish(int status)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || status != STATUS_OK)
+        return status;
+    return complain(STATUS_FAILED, "can't write to standard output%s%s", errno ? ": " : "",
+                    errno ? strerror(errno) : "");
+}
+
 int main(int argc, char **argv)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -73,5 +87,5 @@ int main(int argc, char **argv)
     int r = options_parse(command, argc, argv, NULL, &options, &err);
     if (r != 0)
         return options_exit(command, r, err);
-    return options.command->run(options.command, options.argc, options.argv);
+    return finish(options.command->run(options.command, options.argc, options.argv));
 }
