@@ -77,10 +77,37 @@ static void print_residuals(const struct profile *profile, const struct measurem
         table_cell(&table, "%+.1f%%", 100 * score.server_error);
         table_cell(&table, "%.0f", row->p99_us);
         table_cell(&table, "%.0f", score.predicted.p99_us);
-        table_cell(&table, "x%.2f%s", score.p99_factor, row->clean ? "" : " full");
+        cleanup_free char *other = row->contradicts ? xasprintf(" line %u contradicts line %u",
+                                                                row->line, row->contradicts)
+                                                    : xstrdup("");
+        table_cell(&table, "x%.2f%s%s", score.p99_factor, row->clean ? "" : " full", other);
     }
     puts("");
     table_print(&table, stdout);
+}
+
+/*
+ * Says for each frame that the profile can't carry what was measured where it is the DPU that is
+ * full, of which most is not fitted: the fit has then bent all else.
+ */
+static void print_ceilings(const struct profile *profile, const struct measurements *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        double frame_bytes = rows->items[i].frame_bytes;
+        double measured = measurements_ceiling(rows, frame_bytes);
+        struct path_means means;
+        if (!rows->items[i].first)
+            continue;
+        path_estimate(profile, frame_bytes, 1, &means);
+        double busiest = fmax(path_host_ns(profile, frame_bytes, false),
+                              path_host_ns(profile, frame_bytes, true));
+        if (means.ceiling_per_s < 0.9 * measured &&
+            means.ceiling_per_s < 0.99e9 * path_host_share(profile, frame_bytes) / busiest)
+            printf(
+                "of %.0f B the profile's Arm workers and DMA units carry %.0f a second, and %.0f "
+                "were achieved; give --profile with those of your DPU\n",
+                frame_bytes, means.ceiling_per_s, measured);
+    }
 }
 
 static void print_errors(const char *what, struct crossval_errors *errors)
@@ -115,8 +142,45 @@ static json_t *errors_json(const struct crossval_errors *errors)
                      list_json(&errors->ceiling));
 }
 
+/* Pairs of parameters that the data can't tell apart. */
+static json_t *pairs_json(const struct fit_result *fit)
+{
+    json_t *pairs = json_array();
+
+    for (size_t i = 0; i < fit->count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (fabs(fit->correlation[i][j]) > together)
+                json_array_append_new(pairs, json_pack("{s:[s, s], s:f}", "parameters",
+                                                       profile_rows[fit->parameters[j]].name,
+                                                       profile_rows[fit->parameters[i]].name,
+                                                       "correlation", fit->correlation[i][j]));
+    return pairs;
+}
+
+/* What is left of each row. */
+static json_t *residuals_json(const struct profile *profile, const struct measurements *rows,
+                              const struct score_settings *settings)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct measurement *row = &rows->items[i];
+        struct score score = score_row(profile, row, settings);
+        json_t *object = json_pack(
+            "{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "line", (json_int_t)row->line,
+            "frame_bytes", row->frame_bytes, "offered_per_s", row->offered_per_s, "host_error",
+            score.host_error, "client_error", score.client_error, "server_error",
+            score.server_error, "p99_factor", score.p99_factor, "clean", row->clean);
+        if (row->contradicts)
+            json_object_set_new(object, "contradicts_line", json_integer(row->contradicts));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
 /* The fit and, where there is one, the cross-validation. */
-static void print_json(const struct fit_result *fit, const struct crossval *crossval)
+static void print_json(const struct fit_result *fit, const struct measurements *rows,
+                       const struct score_settings *settings, const struct crossval *crossval)
 {
     json_auto_t *root = json_object();
     json_t *parameters = json_array();
@@ -130,6 +194,8 @@ static void print_json(const struct fit_result *fit, const struct crossval *cros
                                         fit->at_bound[i]));
     }
     json_object_set_new(root, "parameters", parameters);
+    json_object_set_new(root, "not_told_apart", pairs_json(fit));
+    json_object_set_new(root, "rows", residuals_json(&fit->profile, rows, settings));
     json_object_set_new(root, "cost", json_real(fit->cost));
     if (crossval)
         json_object_set_new(root, "cross_validation",
@@ -177,11 +243,11 @@ static int load(const struct calibrate *calibrate, struct measurements *rows,
     if (r < 0)
         return r;
     const char *name = calibrate->name ? calibrate->name : calibrate->config;
-    if (strlen(name) >= sizeof start.name) {
+    if (!profile_name_valid(name)) {
         problem_add(problems,
-                    "the name %s is too long for a profile; give one of at most %d "
-                    "characters with --name",
-                    name, PROFILE_NAME_MAX - 1);
+                    "a profile can't be called %s; give 1 to %d letters, digits, '.', '_' and '-' "
+                    "with --name",
+                    *name ? name : "nothing", PROFILE_NAME_MAX - 1);
         return -EINVAL;
     }
     memcpy(start.name, name, strlen(name) + 1);
@@ -202,11 +268,14 @@ static int fit_and_print(const struct calibrate *calibrate, const struct measure
     cleanup_error struct error *err = NULL;
     struct fit_result fit;
 
+    if (calibrate->cross_validate && crossval_check(start, rows, &err) < 0)
+        return complain(STATUS_USAGE, "%s", error_message(err));
     if (fit_profile(start, rows, &settings, &fit, &err) < 0)
         return complain(STATUS_USAGE, "%s", error_message(err));
     if (!calibrate->json) {
         print_parameters(&fit);
         print_residuals(&fit.profile, rows, &score);
+        print_ceilings(&fit.profile, rows);
     }
     if (calibrate->output && write_profile(calibrate, &fit, &err) < 0)
         return complain(STATUS_FAILED, "%s", error_message(err));
@@ -215,7 +284,7 @@ static int fit_and_print(const struct calibrate *calibrate, const struct measure
         crossval_run(start, rows, &settings, &score, &crossval, &err) < 0)
         return complain(STATUS_USAGE, "%s", error_message(err));
     if (calibrate->json) {
-        print_json(&fit, calibrate->cross_validate ? &crossval : NULL);
+        print_json(&fit, rows, &score, calibrate->cross_validate ? &crossval : NULL);
     } else if (calibrate->cross_validate) {
         puts("");
         print_errors("rates left out", &crossval.rate);
@@ -234,5 +303,7 @@ int calibrate_fit(const struct calibrate *calibrate)
         problems_print(&problems, stderr, "dpumesh: ");
         return STATUS_USAGE;
     }
+    measurements_contradictions(&rows, calibrate->data, &problems);
+    problems_print(&problems, stderr, "dpumesh: ");
     return fit_and_print(calibrate, &rows, &start);
 }

@@ -114,6 +114,24 @@ static struct split divide(const struct measurements *rows, unsigned rank, doubl
     return split;
 }
 
+int crossval_check(const struct profile *start, const struct measurements *rows, struct error **err)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct measurement *row = &rows->items[i];
+        struct split frame = divide(rows, 0, row->frame_bytes), rate = divide(rows, row->rank, 0);
+        size_t left = frame.seen.count < rate.seen.count ? frame.seen.count : rate.seen.count;
+        int r = fit_enough(start, left, err);
+        measurements_free(&frame.seen);
+        measurements_free(&frame.unseen);
+        measurements_free(&rate.seen);
+        measurements_free(&rate.unseen);
+        if (r < 0)
+            return error_prefix(
+                err, r, "--cross-validate leaves out each rate and each frame size in turn");
+    }
+    return 0;
+}
+
 int crossval_run(const struct profile *start, const struct measurements *rows,
                  const struct fit_settings *fit, const struct score_settings *score,
                  struct crossval *ret, struct error **err)

@@ -21,6 +21,11 @@ struct crossval {
     struct crossval_errors rate, frame;
 };
 
+/* Whether what is left of the rows, whatever is left out, can be fitted: 0, or -EINVAL and a
+ * sentence. */
+int crossval_check(const struct profile *start, const struct measurements *rows,
+                   struct error **err);
+
 /* Adds the errors of one configuration to ret. 0, or -EINVAL and a sentence. */
 int crossval_run(const struct profile *start, const struct measurements *rows,
                  const struct fit_settings *fit, const struct score_settings *score,

@@ -220,6 +220,23 @@ static int search(struct fit_problem *problem, double *ret_x, double *ret_cost, 
                     ret_cost, err);
 }
 
+/* Of a problem whose parameters are chosen. */
+static int enough(const struct fit_problem *problem, size_t rows, struct error **err)
+{
+    if (rows >= problem->count / 2)
+        return 0;
+    return error_make(err, EINVAL, "%zu rows are too few to fit %zu parameters; give at least %zu",
+                      rows, problem->count, problem->count / 2);
+}
+
+int fit_enough(const struct profile *start, size_t rows, struct error **err)
+{
+    struct fit_problem problem = {.count = 0};
+
+    int r = fit_priors(start, &problem, err);
+    return r < 0 ? r : enough(&problem, rows, err);
+}
+
 int fit_profile(const struct profile *start, const struct measurements *rows,
                 const struct fit_settings *settings, struct fit_result *ret, struct error **err)
 {
@@ -230,10 +247,9 @@ int fit_profile(const struct profile *start, const struct measurements *rows,
     int r = fit_priors(start, &problem, err);
     if (r < 0)
         return r;
-    if (rows->count < problem.count / 2)
-        return error_make(err, EINVAL,
-                          "%zu rows are too few to fit %zu parameters; give at least %zu",
-                          rows->count, problem.count, problem.count / 2);
+    r = enough(&problem, rows->count, err);
+    if (r < 0)
+        return r;
     cleanup_free double *frames = find_frames(rows, &problem.frame_count);
     problem.frames = frames;
     cleanup_free double *scratch = xcalloc(fit_residual_count(&problem), sizeof *scratch);

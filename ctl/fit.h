@@ -44,6 +44,9 @@ struct fit_result {
 int fit_profile(const struct profile *start, const struct measurements *rows,
                 const struct fit_settings *settings, struct fit_result *ret, struct error **err);
 
+/* Whether so many rows are enough to fit what fit_profile() would: 0, or -EINVAL and a sentence. */
+int fit_enough(const struct profile *start, size_t rows, struct error **err);
+
 /* What is known beforehand of a kind of path: the start of a fit. */
 void fit_start(enum profile_kind kind, struct profile *ret);
 

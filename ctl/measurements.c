@@ -384,6 +384,19 @@ int measurements_select(const struct measurements *all, const char *config,
     return 0;
 }
 
+void measurements_contradictions(const struct measurements *list, const char *path,
+                                 struct problems *notes)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct measurement *row = &list->items[i];
+        if (row->contradicts)
+            problem_add(notes,
+                        "%s:%u: measured something else than line %u at the same frame and rate; "
+                        "all rows count, and no profile meets both",
+                        path, row->line, row->contradicts);
+    }
+}
+
 bool measurements_reach_ceiling(const struct measurements *list, double frame_bytes)
 {
     double ceiling = measurements_ceiling(list, frame_bytes);

@@ -59,6 +59,10 @@ int measurements_parse(const char *bytes, size_t length, const char *file, struc
 int measurements_select(const struct measurements *all, const char *config,
                         struct measurements *ret, struct problems *problems);
 
+/* Adds a sentence to notes for each row that contradicts another; path: the file's. */
+void measurements_contradictions(const struct measurements *list, const char *path,
+                                 struct problems *notes);
+
 /* The highest rate achieved with frames of this size; 0 when there are none. */
 double measurements_ceiling(const struct measurements *list, double frame_bytes);
 

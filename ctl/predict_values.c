@@ -55,14 +55,14 @@ int predict_parse_rates(const char *text, struct predict_values *ret, struct err
 
     if (strchr(copy, ':')) {
         if (parse_range(copy, values, err) < 0)
-            return error_prefix(err, -EINVAL, "rates");
+            return -EINVAL;
     } else {
         while ((item = strsep(&rest, ","))) {
             if (values->count == PREDICT_VALUES_MAX)
                 return error_make(err, EINVAL, "more than %d rates", PREDICT_VALUES_MAX);
             size_t i = values->count++;
             if (parse_rate(item, &values->value[i], &values->percent[i], err) < 0)
-                return error_prefix(err, -EINVAL, "rates");
+                return -EINVAL;
         }
     }
     *ret = *values;
@@ -80,7 +80,7 @@ int predict_parse_frames(const char *text, struct predict_values *ret, struct er
         if (values->count == PREDICT_VALUES_MAX)
             return error_make(err, EINVAL, "more than %d frames", PREDICT_VALUES_MAX);
         if (text_parse_size(item, 1, (uint64_t)PROFILE_FRAME_MAX, &bytes, err) < 0)
-            return error_prefix(err, -EINVAL, "frames");
+            return -EINVAL;
         values->value[values->count++] = (double)bytes;
     }
     *ret = *values;

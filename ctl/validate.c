@@ -16,7 +16,7 @@ static const struct option_entry entries[] = {
      .help = "A file of DpuServices, YAML or JSON, or a folder of such files; \"-\" reads "
              "standard input."},
     {'p', "profile", OPTION_TO_LIST(struct validate, measured.profiles), .argument = "NAME|FILE",
-     .help = "A profile whose predictions are compared with --data; may be given several times."},
+     .help = "A profile whose predictions are compared with --data."},
     {0, "data", OPTION_TO_STRING(struct validate, measured.data), .argument = "FILE.csv",
      .help = "Measurements, with the columns config, frame, offered, achieved, client, server and "
              "p99."},

@@ -217,6 +217,9 @@ static int check(const struct validate_profile *validate, const char *name,
     ret->scores = xcalloc(ret->rows.count, sizeof *ret->scores);
     for (size_t i = 0; i < ret->rows.count; i++)
         ret->scores[i] = score_row(&ret->profile, &ret->rows.items[i], settings);
+    cleanup_problems struct problems notes = PROBLEMS_INIT;
+    measurements_contradictions(&ret->rows, validate->data, &notes);
+    problems_print(&notes, stderr, "dpumesh: ");
     return 0;
 }
 

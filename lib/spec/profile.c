@@ -39,6 +39,17 @@ static double unit_factor(const struct profile_row *row, const char *unit)
     return 0;
 }
 
+/* " ns", or nothing for a number without a unit, as it stands behind a value. */
+static const char *unit_of(const struct profile_row *row)
+{
+    static const char *const behind[] = {" ns", " B", " ns/B"};
+
+    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
+        if (strcmp(behind[i] + 1, row->unit) == 0)
+            return behind[i];
+    return "";
+}
+
 /* A member that must be a number; false after a problem, or when it is not there and optional. */
 static bool read_number(const json_t *object, const char *key, bool optional,
                         const struct place *parent, struct problems *problems, double *ret)
@@ -94,12 +105,14 @@ static void read_parameter(json_t *object, const struct profile_row *row, const 
         return;
     number *= factor;
     if (!(number >= row->low && number <= row->high))
-        place_problem(&value_at, problems, "%g %s is outside of %g to %g %s", number, row->unit,
-                      row->low, row->high, row->unit);
+        place_problem(&value_at, problems, "%g%s is outside of %g to %g%s", number, unit_of(row),
+                      row->low, row->high, unit_of(row));
     else if (row->whole && number != floor(number))
-        place_problem(&value_at, problems, "%g %s is not a whole number", number, row->unit);
-    if (read_number(object, "error", true, place, problems, &deviation) && deviation < 0)
-        place_problem(&error_at, problems, "%g is negative; give a standard error", deviation);
+        place_problem(&value_at, problems, "%g%s is not a whole number", number, unit_of(row));
+    if (read_number(object, "error", true, place, problems, &deviation) &&
+        !(deviation >= 0 && deviation * factor <= 1e12))
+        place_problem(&error_at, problems, "%g is %s; give a standard error", deviation,
+                      deviation < 0 ? "negative" : "too large");
     *value = number;
     *error = deviation * factor;
 }
@@ -134,8 +147,16 @@ static void require(const json_t *parameters, const enum profile_parameter *list
         const struct profile_row *row = &profile_rows[list[i]];
         struct place at = PLACE_KEY(place, row->name);
         if (!json_object_get(parameters, row->name))
-            place_problem(&at, problems, "missing; give the %s, in %s", row->help, row->unit);
+            place_problem(&at, problems, "missing; give the %s%s%s", row->help,
+                          *unit_of(row) ? ", in" : "", unit_of(row));
     }
+}
+
+bool profile_name_valid(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 0 && length < PROFILE_NAME_MAX && strspn(name, name_characters) == length;
 }
 
 /* The index of text in profile_kinds, or -1. */
@@ -199,9 +220,13 @@ static void read_root(json_t *root, const struct place *top, struct problems *pr
         place_problem(&at, problems,
                       "unknown; a profile has name, kind, description, parameters and fitted");
     }
+    member = json_object_get(root, "description");
+    if (member && !json_is_string(member)) {
+        struct place at = PLACE_KEY(top, "description");
+        place_problem(&at, problems, "not a text");
+    }
     read_fitted(json_object_get(root, "fitted"), &fitted_at, problems, profile);
-    if (!name || *name == '\0' || strlen(name) >= PROFILE_NAME_MAX ||
-        strspn(name, name_characters) < strlen(name))
+    if (!name || !profile_name_valid(name))
         place_problem(&name_at, problems,
                       "missing or no name; give 1 to %d letters, digits, '.', '_' and '-'",
                       PROFILE_NAME_MAX - 1);

@@ -14,6 +14,7 @@
 #define DPUMESH_SPEC_PROFILE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "doc/place.h"
@@ -48,6 +49,10 @@ int profile_read(json_t *object, const struct place *place, struct profile *ret,
 /* Looks for values that contradict each other; 0, or -EINVAL and sentences at place. */
 int profile_check(const struct profile *profile, const struct place *place,
                   struct problems *problems);
+
+/* Whether a profile may have this name: 1 to PROFILE_NAME_MAX - 1 letters, digits, '.', '_', '-'.
+ */
+bool profile_name_valid(const char *name);
 
 /*
  * The profile as JSON, owned by the caller; parameters at their defaults that were not fitted are

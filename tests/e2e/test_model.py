@@ -117,6 +117,56 @@ def test_calibrate_writes_a_profile_that_predict_reads(dpumesh, tmp_path):
     assert predict(dpumesh, "--profile", out, "--rate", "10000")["host_cores"]["client"] > 0
 
 
+def measurements(path, *more):
+    """Some of a sidecar's rows, and more."""
+    rows = [f"x,1024,{r},{r},{0.1 + r / 1e6:.3f},{0.1 + r / 2e6:.3f},300" for r in range(10000, 70000, 10000)]
+    path.write_text("\n".join(["config,frame,offered,achieved,client,server,p99", *rows, *more]) + "\n")
+    return path
+
+
+def calibrate_quickly(bin_dir, data, *arguments):
+    return subprocess.run(
+        [bin_dir / "dpumesh", "calibrate", "--data", data, "--config", "x", "--kind", "sidecar", "--starts", "1",
+         "--evaluations", "0", *arguments],
+        capture_output=True, text=True, timeout=110, check=False,
+    )
+
+
+def test_calibrate_says_which_rows_contradict_each_other(bin_dir, tmp_path):
+    data = measurements(tmp_path / "own.csv", "x,1024,10000,10000,1.4,1.4,300")
+    done = calibrate_quickly(bin_dir, data, "--json")
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"dpumesh: {data}:8: measured something else than line 2 at the same frame and rate; "
+        "all rows count, and no profile meets both\n"
+    )
+    result = json.loads(done.stdout)
+    assert [row.get("contradicts_line") for row in result["rows"]] == [None] * 6 + [2]
+    assert result["rows"][6]["host_error"] < -0.5
+    assert {p["name"] for p in result["parameters"]} >= {name for pair in result["not_told_apart"] for name in pair["parameters"]}
+    assert "line 8 contradicts line 2" in calibrate_quickly(bin_dir, data).stdout
+
+
+def test_calibrate_writes_nothing_that_can_t_be_read_back_or_is_half_done(bin_dir, tmp_path):
+    out = tmp_path / "out.json"
+    data = tmp_path / "odd.csv"
+    data.write_text(measurements(tmp_path / "own.csv").read_text().replace("x,", "My proxy (v2),"))
+    done = calibrate_quickly(bin_dir, data, "--config", "My proxy (v2)", "-o", out)
+    assert done.returncode == 2 and "a profile can't be called My proxy (v2); give 1 to 63 letters" in done.stderr
+    done = calibrate_quickly(bin_dir, tmp_path / "own.csv", "--cross-validate", "-o", out)
+    assert done.returncode == 2
+    assert "--cross-validate leaves out each rate and each frame size in turn: 0 rows are too few" in done.stderr
+    assert not out.exists()
+
+
+def test_what_can_t_be_printed_is_no_success(bin_dir):
+    for verb in (["predict", "-p", "envoy-strict", "--rate", "1000", "--sample", "1000", "--csv"], ["validate", "-f", TOP / "examples" / "original.yaml"]):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([bin_dir / "dpumesh", *verb], stdout=full, stderr=subprocess.PIPE, text=True, timeout=110, check=False)
+        assert done.returncode == 1
+        assert done.stderr == "dpumesh: can't write to standard output: No space left on device\n"
+
+
 @pytest.mark.parametrize(
     "arguments, sentence",
     [

@@ -100,7 +100,7 @@ Test(profile, bad_ones_are_refused)
         {HEAD REST ",\"wake\":{\"value\":1,\"unit\":\"ns\"}}}",
          "f: parameters.wake.source: missing; say where the value comes from"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER("armWorkers", "1.5", "1") "}}",
-         "f: parameters.armWorkers.value: 1.5 1 is not a whole number"},
+         "f: parameters.armWorkers.value: 1.5 is not a whole number"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER("armWorkers", "2", "1") "}}",
          "f: armWorkers and dmaUnits belong to kind dpu, and this is sidecar"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER(
@@ -117,6 +117,11 @@ Test(profile, bad_ones_are_refused)
         {HEAD REST "," PARAMETER("wake", "1", "ns") "," PARAMETER(
              "segment", "9", "KiB") "," PARAMETER("largestCopy", "8", "KiB") "}}",
          "f: segment (9216 B) is larger than largestCopy (8192 B)"},
+        {HEAD REST ",\"wake\":{\"value\":1,\"unit\":\"ns\",\"source\":\"s\",\"error\":1e300}}}",
+         "f: parameters.wake.error: 1e+300 is too large; give a standard error"},
+        {"{\"name\":\"x\",\"kind\":\"sidecar\",\"description\":5,\"parameters\":{" REST
+         "," PARAMETER("wake", "1", "ns") "}}",
+         "f: description: not a text"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "},\"fitted\":[[64,5],[1e24,5]]}",
          "f: fitted[1]: [1e+24, 5] is outside of 1 to 1.67772e+07 bytes, 0 to 1e+12 a second"},
         {HEAD REST "," PARAMETER("wake", "1", "ns") "},\"fitted\":[[64,-1]]}",
