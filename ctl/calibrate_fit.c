@@ -39,7 +39,7 @@ static void print_parameters(const struct fit_result *fit)
     table_print(&table, stdout);
     bool said = false;
     for (size_t i = 0; i < fit->count; i++) {
-        if (fit->relative_error[i] > 1) {
+        if (fit->untold[i]) {
             printf("the data hardly say anything of %s\n", profile_rows[fit->parameters[i]].name);
             said = true;
         }
@@ -188,10 +188,10 @@ static void print_json(const struct fit_result *fit, const struct measurements *
     for (size_t i = 0; i < fit->count; i++) {
         const struct profile_row *row = &profile_rows[fit->parameters[i]];
         json_array_append_new(parameters,
-                              json_pack("{s:s, s:f, s:s, s:f, s:b}", "name", row->name, "value",
-                                        fit->profile.value[fit->parameters[i]], "unit", row->unit,
-                                        "relative_error", fit->relative_error[i], "at_bound",
-                                        fit->at_bound[i]));
+                              json_pack("{s:s, s:f, s:s, s:f, s:b, s:b}", "name", row->name,
+                                        "value", fit->profile.value[fit->parameters[i]], "unit",
+                                        row->unit, "relative_error", fit->relative_error[i],
+                                        "untold", fit->untold[i], "at_bound", fit->at_bound[i]));
     }
     json_object_set_new(root, "parameters", parameters);
     json_object_set_new(root, "not_told_apart", pairs_json(fit));

@@ -12,12 +12,6 @@
 /* Weights of the residuals, and the size from which on one counts as an outlier. */
 static const double weight_part = 0.3, weight_p99 = 0.1, weight_ceiling = 2.0, outlier = 0.1;
 
-/*
- * How strong the prior is: a parameter one spread off costs as much as one row 10 %, which is what
- * a row usually is off, so that prior and rows weigh as Bayes' rule has it.
- */
-static const double weight_prior = 0.1;
-
 /* Soft L1: a residual as it counts. */
 static double bent(double residual)
 {
@@ -106,7 +100,7 @@ void fit_residuals(const struct fit_problem *problem, const double *x, bool simu
     }
     for (size_t i = 0; i < problem->count; i++) {
         const struct fit_prior *prior = &problem->priors[i];
-        residuals[n++] = weight_prior * (x[i] - log(prior->usual)) / prior->spread;
+        residuals[n++] = FIT_USUAL_ERROR * (x[i] - log(prior->usual)) / prior->spread;
     }
 }
 

@@ -30,8 +30,10 @@ struct fit_result {
     struct profile profile; /* with standard errors */
     size_t count;           /* parameters fitted */
     enum profile_parameter parameters[FIT_PARAMETERS_MAX];
-    double relative_error[FIT_PARAMETERS_MAX]; /* standard error / value */
+    double relative_error[FIT_PARAMETERS_MAX]; /* standard error / value: by the rows' scatter and
+                                                  by how wide the prior is */
     double correlation[FIT_PARAMETERS_MAX][FIT_PARAMETERS_MAX];
+    bool untold[FIT_PARAMETERS_MAX]; /* the data say next to nothing of it */
     bool at_bound[FIT_PARAMETERS_MAX];
     double cost;
 };

@@ -9,6 +9,9 @@ typedef double matrix[FIT_PARAMETERS_MAX][FIT_PARAMETERS_MAX];
 /* Half a step of the differences, natural logarithm: 5 %. */
 static const double half_step = 0.05;
 
+/* The data say next to nothing of a parameter that they make less than this part less uncertain. */
+static const double hardly = 0.9;
+
 /* Inverts a symmetric positive matrix by Gauss and Jordan; false when it is singular. */
 static bool invert(matrix a, matrix ret, size_t n)
 {
@@ -45,29 +48,94 @@ static bool invert(matrix a, matrix ret, size_t n)
     return true;
 }
 
-/* The normal matrix J'J of the residuals at x, by central differences. */
-static void normal_matrix(const struct fit_problem *problem, const double *x, matrix ret)
+/* The residuals at x, and their derivatives by central differences; owned by who asked. */
+struct slope {
+    double *residuals; /* m */
+    double *jacobian;  /* of each parameter in turn, m */
+    size_t m, n;
+};
+
+static void slope_free(struct slope *slope)
+{
+    free(slope->residuals);
+    free(slope->jacobian);
+}
+
+#define cleanup_slope CLEANUP(slope_free)
+
+static struct slope slope_at(const struct fit_problem *problem, const double *x)
 {
     size_t m = fit_residual_count(problem), n = problem->count;
-    cleanup_free double *jacobian = xcalloc(m * n, sizeof *jacobian);
+    bool simulate = problem->settings->evaluations > 0;
     cleanup_free double *other = xcalloc(m, sizeof *other);
+    struct slope slope = {xcalloc(m, sizeof *other), xcalloc(m * n, sizeof *other), m, n};
     double at[FIT_PARAMETERS_MAX];
 
+    fit_residuals(problem, x, simulate, slope.residuals);
     for (size_t i = 0; i < n; i++) {
+        double *column = slope.jacobian + i * m;
         memcpy(at, x, n * sizeof *at);
         at[i] = x[i] + half_step;
-        fit_residuals(problem, at, problem->settings->evaluations > 0, &jacobian[i * m]);
+        fit_residuals(problem, at, simulate, column);
         at[i] = x[i] - half_step;
-        fit_residuals(problem, at, problem->settings->evaluations > 0, other);
+        fit_residuals(problem, at, simulate, other);
         for (size_t k = 0; k < m; k++)
-            jacobian[i * m + k] = (jacobian[i * m + k] - other[k]) / (2 * half_step);
+            column[k] = (column[k] - other[k]) / (2 * half_step);
     }
+    return slope;
+}
+
+/* Adds weight times the square of what residuals first to first + count say of the point: of their
+ * sum as they are, or of each as if it were as large as one is. */
+static void add_square(const struct slope *slope, size_t first, size_t count, bool as_they_are,
+                       double weight, matrix sum)
+{
+    for (size_t k = first; k < first + count; k++)
+        for (size_t l = as_they_are ? first : k; l < (as_they_are ? first + count : k + 1); l++) {
+            double size = as_they_are ? slope->residuals[k] * slope->residuals[l] : 1;
+            for (size_t i = 0; i < slope->n; i++)
+                for (size_t j = 0; j < slope->n; j++)
+                    sum[i][j] += weight * size * slope->jacobian[i * slope->m + k] *
+                                 slope->jacobian[j * slope->m + l];
+        }
+}
+
+/*
+ * How far the point may be from the truth, as a covariance: H^-1 V H^-1 (White's sandwich), where H
+ * is J'J, and V what the residuals vary. Rows vary as they do, the four residuals of one together,
+ * times N / (N - n), as n parameters have been bent to them; where they are too few to tell, each
+ * as much as a row usually does. The prior varies as it is wide, whatever the rows are: a
+ * parameter that they say nothing of is known no better than beforehand.
+ */
+static bool covariance_at(const struct fit_problem *problem, const double *x, matrix ret)
+{
+    cleanup_slope struct slope slope = slope_at(problem, x);
+    size_t n = slope.n, rows = problem->rows->count, told = rows + problem->frame_count;
+    matrix normal = {{0}}, vary = {{0}}, inverse, half;
+    bool enough = told > n;
+    double many = enough ? (double)told / (double)(told - n) : FIT_USUAL_ERROR * FIT_USUAL_ERROR;
+
+    add_square(&slope, 0, slope.m, false, 1, normal);
+    if (!invert(normal, inverse, n))
+        return false;
+    for (size_t i = 0; i < rows; i++)
+        add_square(&slope, 4 * i, 4, enough, many, vary);
+    for (size_t i = 0; i < problem->frame_count; i++)
+        add_square(&slope, 4 * rows + i, 1, enough, many, vary);
+    add_square(&slope, slope.m - n, n, false, FIT_USUAL_ERROR * FIT_USUAL_ERROR, vary);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            half[i][j] = 0;
+            for (size_t k = 0; k < n; k++)
+                half[i][j] += inverse[i][k] * vary[k][j];
+        }
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++) {
             ret[i][j] = 0;
-            for (size_t k = 0; k < m; k++)
-                ret[i][j] += jacobian[i * m + k] * jacobian[j * m + k];
+            for (size_t k = 0; k < n; k++)
+                ret[i][j] += half[i][k] * inverse[k][j];
         }
+    return true;
 }
 
 /*
@@ -95,22 +163,21 @@ static void unscale(const struct fit_problem *problem, matrix covariance)
 
 void fit_errors(const struct fit_problem *problem, const double *x, struct fit_result *result)
 {
-    size_t n = problem->count, m = fit_residual_count(problem);
-    matrix normal, covariance;
+    size_t n = problem->count;
+    matrix covariance;
 
-    normal_matrix(problem, x, normal);
-    bool known = invert(normal, covariance, n);
+    bool known = covariance_at(problem, x, covariance);
+    for (size_t i = 0; i < n; i++)
+        result->untold[i] = !known || sqrt(covariance[i][i]) > hardly * problem->priors[i].spread;
     if (known)
         unscale(problem, covariance);
-    /* The prior's residuals count as observations too, so there are m - n degrees of freedom. */
-    double variance = result->cost / (double)(m - n);
     for (size_t i = 0; i < n; i++) {
         enum profile_parameter parameter = problem->priors[i].parameter;
-        result->relative_error[i] = known ? sqrt(fabs(covariance[i][i]) * variance) : INFINITY;
+        result->relative_error[i] = known ? sqrt(covariance[i][i]) : INFINITY;
         result->profile.error[parameter] =
             known ? result->relative_error[i] * result->profile.value[parameter] : 0;
         for (size_t j = 0; j < n; j++)
             result->correlation[i][j] =
-                known ? covariance[i][j] / sqrt(fabs(covariance[i][i] * covariance[j][j])) : 0;
+                known ? covariance[i][j] / sqrt(covariance[i][i] * covariance[j][j]) : 0;
     }
 }

@@ -9,6 +9,12 @@
 
 enum { FIT_POWERS_MAX = 3 };
 
+/*
+ * How much a row is usually off, and how strong the prior is: a parameter one spread off costs as
+ * much as one row 10 %, so that prior and rows weigh as Bayes' rule has it.
+ */
+#define FIT_USUAL_ERROR 0.1
+
 /* A power of a parameter's value; 0: none. */
 struct fit_power {
     enum profile_parameter of;

@@ -111,6 +111,11 @@ static int check_path(const struct predict_options *predict, const struct option
 /* What goes with an application; 0, or -EINVAL and a sentence. */
 static int check_application(const struct predict_options *predict, struct error **err)
 {
+    if (predict->policies > 0)
+        return error_make(
+            err, EINVAL,
+            "--policies is for a path alone; with -f the documents say which policies "
+            "there are");
     if (predict->frames)
         return error_make(err, EINVAL,
                           "--frames is for a path alone; with -f the documents say how large "

@@ -29,12 +29,16 @@ static int find_cost(struct prediction *prediction, struct error **err)
     return 0;
 }
 
-/* Whether it can be simulated in minutes. 0, or -EINVAL and a sentence. */
+/* Whether there is something to simulate, and in minutes. 0, or -EINVAL and a sentence. */
 static int check_size(const struct prediction *prediction, struct error **err)
 {
     for (size_t i = 0; i < prediction->count; i++) {
         const struct mesh_load *load = &prediction->loads[i];
         double requests = load->rate_per_s * load->duration_s;
+        if (requests < 1)
+            return error_make(
+                err, EINVAL, "%g requests a second for %g s are less than one; lengthen --duration",
+                load->rate_per_s, load->duration_s);
         if (load->requests_max > 0)
             requests = fmin(requests, (double)load->requests_max);
         if (requests * prediction->crossings > crossings_max)

@@ -56,6 +56,12 @@ static void print_csv(const struct profile *profile, const struct point *points,
     }
 }
 
+/* Messages a second, also less than one. */
+static void rate_cell(struct table *table, double per_s)
+{
+    table_cell(table, per_s < 10 ? "%.3g" : "%.0f", per_s);
+}
+
 static void print_text(const struct profile *profile, const struct point *points, size_t count)
 {
     static const char *const titles[] = {">FRAME",  ">OFFERED/S", ">ACHIEVED/S", ">CLIENT",
@@ -69,8 +75,8 @@ static void print_text(const struct profile *profile, const struct point *points
     for (size_t i = 0; i < count; i++) {
         const struct path_result *result = &points[i].result;
         table_cell(&table, "%.0f", points[i].load.frame_bytes);
-        table_cell(&table, "%.0f", points[i].load.rate_per_s);
-        table_cell(&table, "%.0f", result->achieved_per_s);
+        rate_cell(&table, points[i].load.rate_per_s);
+        rate_cell(&table, result->achieved_per_s);
         table_cell(&table, "%.3f", result->client_cores);
         table_cell(&table, "%.3f", result->server_cores);
         table_cell(&table, "%.2f", result->dpu_cores);
@@ -105,6 +111,13 @@ static bool possible(const struct profile *profile, const struct path_load *load
                 profile->name, load->frame_bytes);
         return false;
     }
+    if (load->rate_per_s * load->duration_s < 1) {
+        fprintf(stderr,
+                "dpumesh: %g messages a second for %g s are less than one message; lengthen "
+                "--duration\n",
+                load->rate_per_s, load->duration_s);
+        return false;
+    }
     double messages = fmin(load->rate_per_s, 2 * means.ceiling_per_s) * load->duration_s;
     if (load->messages_max > 0 || messages <= messages_max)
         return true;
@@ -115,7 +128,8 @@ static bool possible(const struct profile *profile, const struct path_load *load
     return false;
 }
 
-/* One sentence for each frame of which more is offered than the path carries. */
+/* One sentence for each frame of which more is offered than the path carries, or its memory holds.
+ */
 static void say_full(const struct profile *profile, const struct point *points, size_t count)
 {
     double said_bytes = 0;
@@ -124,10 +138,20 @@ static void say_full(const struct profile *profile, const struct point *points, 
         const struct path_load *load = &points[i].load;
         struct path_means means;
         path_estimate(profile, load->frame_bytes, load->rate_per_s, &means);
-        if (load->rate_per_s <= means.ceiling_per_s || load->frame_bytes == said_bytes)
+        bool beyond = load->rate_per_s > means.ceiling_per_s;
+        if (load->frame_bytes == said_bytes || !(beyond || points[i].result.drop_fraction > 0.001))
             continue;
         said_bytes = load->frame_bytes;
-        fprintf(stderr,
+        if (!beyond)
+            fprintf(
+                stderr,
+                "dpumesh: of %.6g messages of %.0f B a second %.2g %% are refused: %s could carry "
+                "%.6g, but has memory for too few at a time (parameter buffer)\n",
+                load->rate_per_s, load->frame_bytes, 100 * points[i].result.drop_fraction,
+                profile->name, means.ceiling_per_s);
+        else
+            fprintf(
+                stderr,
                 "dpumesh: %.0f messages of %.0f B a second are beyond the %.0f that %s carries; "
                 "the rest is refused, and latency is that of full memory\n",
                 load->rate_per_s, load->frame_bytes, means.ceiling_per_s, profile->name);

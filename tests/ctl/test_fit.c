@@ -31,7 +31,8 @@ static void synthesise(const struct profile *profile, struct measurement *rows)
                                        .server_cores = means.server_cores,
                                        .p99_us = 500,
                                        .clean = parts[i % RATES] < 1,
-                                       .rank = i % RATES};
+                                       .rank = i % RATES,
+                                       .first = i % RATES == 0};
     }
 }
 

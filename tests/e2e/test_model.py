@@ -72,6 +72,17 @@ def test_past_the_ceiling_one_sentence_says_so(bin_dir):
         assert frame[2]["latency_us"] == frame[3]["latency_us"]
 
 
+def test_memory_for_too_few_messages_is_said(bin_dir):
+    """What the path carries is of its cores and units; sixteen megabytes a frame fill the memory long before."""
+    done = subprocess.run(
+        [bin_dir / "dpumesh", "predict", "-p", "bluefield3-native", "--frame", "16MiB", "--sweep", "rate=50%", "--json"],
+        capture_output=True, text=True, timeout=110, check=True,
+    )
+    assert json.loads(done.stdout)[0]["drop_fraction"] > 0.1
+    assert done.stderr.count("\n") == 1
+    assert "are refused: bluefield3-native could carry" in done.stderr and "memory for too few at a time" in done.stderr
+
+
 def test_sweep_as_csv_is_what_validate_reads(dpumesh, tmp_path):
     text = dpumesh(
         "predict", "--profile", "envoy-permissive", "--frames", "64,1KiB", "--sweep", "rate=5%:90%:4",
@@ -178,6 +189,10 @@ def test_what_can_t_be_printed_is_no_success(bin_dir):
         (("predict", "-p", "ideal", "--sweep", "frame=1"), "only rates can be swept"),
         (("predict", "-p", "ideal", "--sweep", "rate=5%"), "profile ideal has no ceiling for frames of 1024 B"),
         (("predict", "-p", "ideal", "--rate", "1e12"), "1e+12 messages a second for 10 s are 1e+13 messages, of which at most"),
+        (("predict", "-p", "ideal", "--rate", "0.01"), "0.01 messages a second for 10 s are less than one message; lengthen --duration"),
+        (("predict", "-f", TOP / "examples" / "single.yaml", "--rate", "0.01"), "0.01 requests a second for 10 s are less than one; lengthen --duration"),
+        (("predict", "-f", TOP / "examples" / "single.yaml", "--rate", "5", "--policies", "2"), "--policies is for a path alone"),
+        (("predict", "-p", "ideal", "--sweep", "rate=1,"), 'dpumesh predict: --sweep: "" is not a number; give 0.001 to 1e+12'),
         (("predict", "-p", "nosuch", "--rate", "5"), "no profile is called nosuch"),
         (("calibrate", "--data", "/nowhere.csv", "--config", "x"), "/nowhere.csv: can't open: No such file"),
         (("calibrate", "--data", DATA), "no configuration is named"),
