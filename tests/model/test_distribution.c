@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -178,6 +179,84 @@ Test(distribution, tables_and_mixtures)
     mixture.cap_ns = 5 * NS_PER_MS;
     mixture.shift_ns = NS_PER_MS;
     check(&mixture, deviation(&mixture), "mixture, shifted and capped");
+}
+
+/* One of each kind that draws; tables and mixtures are beside. */
+static const struct distribution each[] = {
+    {.kind = DISTRIBUTION_CONSTANT, .value_ns = 9 * NS_PER_MS},
+    {.kind = DISTRIBUTION_UNIFORM, .low_ns = NS_PER_MS, .high_ns = 15 * NS_PER_MS},
+    {.kind = DISTRIBUTION_EXPONENTIAL, .value_ns = 8 * NS_PER_MS},
+    {.kind = DISTRIBUTION_NORMAL, .value_ns = 8 * NS_PER_MS, .deviation_ns = 6 * NS_PER_MS},
+    {.kind = DISTRIBUTION_LOGNORMAL, .value_ns = 8 * NS_PER_MS, .shape = 0.6},
+    {.kind = DISTRIBUTION_PARETO, .value_ns = 4 * NS_PER_MS, .shape = 1.5},
+    {.kind = DISTRIBUTION_WEIBULL, .value_ns = 8 * NS_PER_MS, .shape = 0.7},
+    {.kind = DISTRIBUTION_GAMMA, .value_ns = 5 * NS_PER_MS, .shape = 1.7},
+};
+enum { EACH = sizeof each / sizeof each[0] };
+
+Test(distribution, each_kind_shifted_and_capped, .timeout = 120)
+{
+    for (size_t i = 0; i < EACH; i++) {
+        char what[40];
+        struct distribution both = each[i];
+        struct random_stream stream;
+        random_seed(&stream, i, 0);
+        both.shift_ns = 2 * NS_PER_MS;
+        both.cap_ns = 14 * NS_PER_MS;
+        snprintf(what, sizeof what, "kind %zu, shifted and capped", i);
+        check(&both, deviation(&both), what);
+        cr_assert_leq(distribution_mean_ns(&both), 14e6, "%s", what);
+        both.cap_ns = NS_PER_MS; /* below the shift: all draws are the cap */
+        for (unsigned k = 0; k < 1000; k++)
+            if (distribution_draw(&both, &stream) != NS_PER_MS)
+                cr_assert_fail("kind %zu, capped below its shift", i);
+        cr_assert_float_eq(distribution_mean_ns(&both), 1e6, 1, "%s", what);
+    }
+}
+
+Test(distribution, extremes, .timeout = 120)
+{
+    static const struct {
+        struct distribution distribution;
+        const char *what;
+    } cases[] = {
+        {{.kind = DISTRIBUTION_GAMMA, .value_ns = NS_PER_S, .shape = 0.01}, "gamma 0.01"},
+        {{.kind = DISTRIBUTION_GAMMA, .value_ns = 1000, .shape = 1e4}, "gamma 10000"},
+        {{.kind = DISTRIBUTION_WEIBULL, .value_ns = NS_PER_MS, .shape = 0.2, .cap_ns = NS_PER_S},
+         "weibull 0.2, capped"},
+        {{.kind = DISTRIBUTION_WEIBULL, .value_ns = NS_PER_MS, .shape = 50}, "weibull 50"},
+        {{.kind = DISTRIBUTION_LOGNORMAL, .value_ns = NS_PER_MS, .shape = 1e-6}, "lognormal 1e-6"},
+        {{.kind = DISTRIBUTION_LOGNORMAL, .value_ns = NS_PER_MS, .shape = 3, .cap_ns = NS_PER_S},
+         "lognormal 3, capped"},
+        {{.kind = DISTRIBUTION_PARETO, .value_ns = 1000, .shape = 0.1, .cap_ns = NS_PER_S},
+         "pareto 0.1, capped"},
+        {{.kind = DISTRIBUTION_NORMAL, .value_ns = NS_PER_MS, .deviation_ns = 1}, "normal, 1 ns"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(distribution_check(&cases[i].distribution, NULL), 0, "%s", cases[i].what);
+        check(&cases[i].distribution, deviation(&cases[i].distribution), cases[i].what);
+    }
+}
+
+/* The same seed gives the same draws on every machine, up to the last bit of its logarithms. */
+Test(distribution, draws_of_a_seed_are_these)
+{
+    static const uint64_t expected[EACH][3] = {
+        {9000000, 9000000, 9000000},  {5534681, 5037457, 14953219}, {3131383, 2721800, 45610607},
+        {6254746, 5741388, 24462722}, {6082154, 5723524, 40722639}, {5192644, 5018399, 178962857},
+        {2094865, 1714686, 96173519}, {4495893, 38107883, 9590047},
+    };
+
+    for (size_t i = 0; i < EACH; i++) {
+        struct random_stream stream;
+        random_seed(&stream, 6, 3);
+        for (size_t k = 0; k < 3; k++) {
+            double ns = (double)distribution_draw(&each[i], &stream);
+            cr_assert_float_eq(ns, (double)expected[i][k], 1.5, "kind %zu, draw %zu: %.0f", i, k,
+                               ns);
+        }
+    }
 }
 
 Test(distribution, samples_become_a_table)
