@@ -119,19 +119,23 @@ static bool looks_like_json(const struct document_text *text)
     return !ends_in(text->file, ".yaml") && !ends_in(text->file, ".yml");
 }
 
+struct document_text document_text_of(const char *bytes, size_t length, const char *file,
+                                      struct problems *problems)
+{
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    bool marked = length >= 3 && memcmp(bytes, byte_order_mark, 3) == 0;
+
+    return marked ? (struct document_text){bytes + 3, length - 3, file, problems}
+                  : (struct document_text){bytes, length, file, problems};
+}
+
 int documents_parse(const char *bytes, size_t length, const char *file, struct documents *documents,
                     struct problems *problems)
 {
-    static const char byte_order_mark[] = "\xef\xbb\xbf";
-    struct document_text text = {bytes, length, file, problems};
+    struct document_text text = document_text_of(bytes, length, file, problems);
     size_t before = documents->count;
-    int ret;
 
-    if (length >= 3 && memcmp(bytes, byte_order_mark, 3) == 0) {
-        text.text += 3;
-        text.length -= 3;
-    }
-    ret = document_check_text(&text);
+    int ret = document_check_text(&text);
     if (ret < 0)
         return ret;
     ret =

@@ -94,6 +94,6 @@ int document_load_json(const struct document_text *text, size_t flags, json_t **
 int document_parse_json(const char *bytes, size_t length, const char *file, json_t **ret_root,
                         struct problems *problems)
 {
-    struct document_text text = {bytes, length, file, problems};
+    struct document_text text = document_text_of(bytes, length, file, problems);
     return document_load_json(&text, JSON_REJECT_DUPLICATES, ret_root);
 }

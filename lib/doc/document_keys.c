@@ -112,7 +112,7 @@ int document_parse_json_repeating(const char *bytes, size_t length, const char *
                                   json_t **ret_root, struct problems *repeated,
                                   struct problems *problems)
 {
-    struct document_text text = {bytes, length, file, problems};
+    struct document_text text = document_text_of(bytes, length, file, problems);
     json_t *root;
 
     int ret = document_load_json(&text, 0, &root);

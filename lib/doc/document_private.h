@@ -22,6 +22,10 @@ struct document_text {
 int document_take(const struct document_text *text, unsigned line, json_t *root, json_t *lines,
                   struct documents *documents);
 
+/* The bytes of a file without a byte order mark in front; borrowed. */
+struct document_text document_text_of(const char *bytes, size_t length, const char *file,
+                                      struct problems *problems);
+
 /* Size, NUL and UTF-8. 0 or -EINVAL after a problem. */
 int document_check_text(const struct document_text *text);
 

@@ -204,6 +204,10 @@ Test(document, one_json_text)
     cr_assert_eq(document_parse_json("[1]garbage", 3, "c.json", &root, &problems), 0,
                  "the text need not end in NUL");
     cr_assert_eq(json_array_size(root), 1);
+    json_decref(root);
+    root = NULL;
+    cr_assert_eq(document_parse_json("\xef\xbb\xbf[1]", 6, "c.json", &root, &problems), 0,
+                 "a byte order mark is no part of it");
 }
 
 Test(document, files)
