@@ -85,18 +85,39 @@ static struct slope slope_at(const struct fit_problem *problem, const double *x)
     return slope;
 }
 
-/* Adds weight times the square of what residuals first to first + count say of the point: of their
- * sum as they are, or of each as if it were as large as one is. */
-static void add_square(const struct slope *slope, size_t first, size_t count, bool as_they_are,
-                       double weight, matrix sum)
+/* Adds weight times J'J of residuals first to first + count: what they vary, alike and alone. */
+static void add_alike(const struct slope *slope, size_t first, size_t count, double weight,
+                      matrix sum)
 {
     for (size_t k = first; k < first + count; k++)
-        for (size_t l = as_they_are ? first : k; l < (as_they_are ? first + count : k + 1); l++) {
-            double size = as_they_are ? slope->residuals[k] * slope->residuals[l] : 1;
-            for (size_t i = 0; i < slope->n; i++)
-                for (size_t j = 0; j < slope->n; j++)
-                    sum[i][j] += weight * size * slope->jacobian[i * slope->m + k] *
-                                 slope->jacobian[j * slope->m + l];
+        for (size_t i = 0; i < slope->n; i++)
+            for (size_t j = 0; j < slope->n; j++)
+                sum[i][j] +=
+                    weight * slope->jacobian[i * slope->m + k] * slope->jacobian[j * slope->m + k];
+}
+
+/* Adds weight times the square of J'r of these residuals: what they vary together, as they are. */
+static void add_together(const struct slope *slope, size_t first, size_t count, double weight,
+                         matrix sum)
+{
+    double pull[FIT_PARAMETERS_MAX] = {0};
+
+    for (size_t i = 0; i < slope->n; i++)
+        for (size_t k = first; k < first + count; k++)
+            pull[i] += slope->residuals[k] * slope->jacobian[i * slope->m + k];
+    for (size_t i = 0; i < slope->n; i++)
+        for (size_t j = 0; j < slope->n; j++)
+            sum[i][j] += weight * pull[i] * pull[j];
+}
+
+/* a b of two n by n matrices. */
+static void multiply(matrix a, matrix b, matrix ret, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            ret[i][j] = 0;
+            for (size_t k = 0; k < n; k++)
+                ret[i][j] += a[i][k] * b[k][j];
         }
 }
 
@@ -112,29 +133,23 @@ static bool covariance_at(const struct fit_problem *problem, const double *x, ma
     cleanup_slope struct slope slope = slope_at(problem, x);
     size_t n = slope.n, rows = problem->rows->count, told = rows + problem->frame_count;
     matrix normal = {{0}}, vary = {{0}}, inverse, half;
-    bool enough = told > n;
-    double many = enough ? (double)told / (double)(told - n) : FIT_USUAL_ERROR * FIT_USUAL_ERROR;
+    const double usual = FIT_USUAL_ERROR * FIT_USUAL_ERROR;
 
-    add_square(&slope, 0, slope.m, false, 1, normal);
+    add_alike(&slope, 0, slope.m, 1, normal);
     if (!invert(normal, inverse, n))
         return false;
-    for (size_t i = 0; i < rows; i++)
-        add_square(&slope, 4 * i, 4, enough, many, vary);
-    for (size_t i = 0; i < problem->frame_count; i++)
-        add_square(&slope, 4 * rows + i, 1, enough, many, vary);
-    add_square(&slope, slope.m - n, n, false, FIT_USUAL_ERROR * FIT_USUAL_ERROR, vary);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            half[i][j] = 0;
-            for (size_t k = 0; k < n; k++)
-                half[i][j] += inverse[i][k] * vary[k][j];
-        }
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            ret[i][j] = 0;
-            for (size_t k = 0; k < n; k++)
-                ret[i][j] += half[i][k] * inverse[k][j];
-        }
+    if (told > n) {
+        double bent = (double)told / (double)(told - n);
+        for (size_t i = 0; i < rows; i++)
+            add_together(&slope, 4 * i, 4, bent, vary);
+        for (size_t i = 4 * rows; i < slope.m - n; i++)
+            add_together(&slope, i, 1, bent, vary);
+    } else {
+        add_alike(&slope, 0, slope.m - n, usual, vary);
+    }
+    add_alike(&slope, slope.m - n, n, usual, vary);
+    multiply(inverse, vary, half, n);
+    multiply(half, inverse, ret, n);
     return true;
 }
 

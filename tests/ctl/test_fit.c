@@ -166,6 +166,35 @@ Test(fit, errors_are_those_of_the_values)
     cr_assert_gt(fit.correlation[1][0], 0.2, "%g", fit.correlation[1][0]);
 }
 
+/* What the rows say nothing of is known as well as before, however well they are met. */
+Test(fit, an_error_is_no_less_than_the_prior_s_where_the_rows_are_silent)
+{
+    struct measurement rows[ROWS];
+    struct measurements list = {ROWS, rows};
+    cleanup_error struct error *err = NULL;
+    struct profile truth, start;
+    struct fit_result fit;
+    double stall = 0, message = 0;
+
+    fit_start(PROFILE_SIDECAR, &start);
+    truth = start;
+    synthesise(&truth, rows);
+    cr_assert_eq(fit_profile(&start, &list, &quick, &fit, &err), 0, "%s", error_message(err));
+    for (size_t i = 0; i < fit.count; i++) {
+        if (fit.parameters[i] == PROFILE_STALL_NS) {
+            /* The closed form knows no p99, the only thing that stalls change. */
+            cr_assert(fit.untold[i]);
+            stall = fit.relative_error[i];
+        }
+        if (fit.parameters[i] == PROFILE_MESSAGE_NS) {
+            cr_assert_not(fit.untold[i]);
+            message = fit.relative_error[i];
+        }
+    }
+    cr_assert_float_eq(stall, 0.5, 0.01, "%g", stall);
+    cr_assert_lt(message, 0.15);
+}
+
 /* The simulation, not only its closed form, is brought to the data. */
 Test(fit, refines_on_the_simulation)
 {
