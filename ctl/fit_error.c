@@ -179,7 +179,7 @@ static void unscale(const struct fit_problem *problem, matrix covariance)
 void fit_errors(const struct fit_problem *problem, const double *x, struct fit_result *result)
 {
     size_t n = problem->count;
-    matrix covariance;
+    matrix covariance = {{0}};
 
     bool known = covariance_at(problem, x, covariance);
     for (size_t i = 0; i < n; i++)

@@ -94,13 +94,16 @@ static void sync_directory(const char *path)
         fsync(fd);
 }
 
-/* Whether path is to be written to as it is: a rename would put a file in the place of a device. */
+/* Whether path is to be written to as it is: a rename would put a file in the place of a device, or
+ * of the link that stands for an open file. */
 static bool written_in_place(const char *path)
 {
+    static const char *const open_files[] = {"/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/"};
     struct stat status;
 
-    if (strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0)
-        return true;
+    for (size_t i = 0; i < sizeof open_files / sizeof open_files[0]; i++)
+        if (strncmp(path, open_files[i], strlen(open_files[i])) == 0)
+            return true;
     return lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) &&
            !S_ISLNK(status.st_mode);
 }

@@ -21,9 +21,9 @@ int file_read(const char *path, struct buffer *out, struct error **err);
 /*
  * Writes size bytes to a new file beside path, syncs it, and renames it onto path; a symbolic link
  * at path is replaced, not followed. mode: permission bits, taken exactly (no umask). A file that
- * the caller may not write is not replaced either. What is no file (a device, a pipe), and all in
- * /dev and /proc, is written to as it is. 0 or a negative errno; then a file at path is untouched
- * and nothing is left beside it.
+ * the caller may not write is not replaced either. What is no file (a device, a pipe), and links to
+ * open files (/dev/stdout, /dev/fd, /proc), are written to as they are. 0 or a negative errno; then
+ * a file at path is untouched and nothing is left beside it.
  */
 int file_write(const char *path, const void *data, size_t size, mode_t mode, struct error **err);
 
