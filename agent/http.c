@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/trace_context.h"
+
 /* What the headers said, besides the request itself. */
 struct head {
     unsigned hosts;
@@ -89,6 +91,10 @@ static const char *read_header(const char *name, size_t name_length, const char 
         break;
     case 'h':
         head->hosts += is_word(name, name_length, "host");
+        break;
+    case 'b':
+        if (trace_b3_single(name, name_length))
+            request->draft.b3 = (struct json_text){value, length, false};
         break;
     case 'c':
         if (is_word(name, name_length, "content-length"))
@@ -203,6 +209,7 @@ static enum http_state read_head(const char *input, size_t length, struct head *
     const char *at = input, *end = input + length;
     request->draft.header_mask = 0;
     request->draft.tracestate_count = 0;
+    request->draft.b3.length = 0;
     request->draft.hops = 0;
     request->draft.head_json = false;
     request->draft.head_length = 0;
@@ -231,6 +238,8 @@ static enum http_state read_head(const char *input, size_t length, struct head *
     if (head->chunked && (head->has_length || request->http10))
         return bad(error, 400,
                    "Transfer-Encoding can't stand beside Content-Length or in HTTP/1.0");
+    if (request->draft.b3.length > 0)
+        trace_b3_expand(&request->draft);
     const char *wrong = draft_check(&request->draft);
     if (wrong)
         return bad(error, 431, wrong);

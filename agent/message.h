@@ -70,6 +70,7 @@ struct request_draft {
     struct json_text headers[TRAVEL_HEADERS];
     uint8_t tracestate_count; /* lines, in their order; above TRACESTATE_LINES_MAX: too many */
     struct json_text tracestate[TRACESTATE_LINES_MAX];
+    struct json_text b3; /* B3's single header (trace_b3_expand()); empty: none */
     /* All headers as they were sent, for policies: lines of HTTP, or the bridge's JSON object. */
     const char *head;
     uint32_t head_length;

@@ -125,6 +125,67 @@ static void read_b3(const struct trace_headers *headers, struct trace_context *c
     context->span_id = span;
 }
 
+bool trace_b3_single(const char *name, size_t length)
+{
+    return length == 2 && (name[0] | 0x20) == 'b' && name[1] == '3';
+}
+
+static void set_b3(struct request_draft *draft, enum trace_header header, struct json_text text)
+{
+    unsigned number = TRAVEL_B3_FIRST + header;
+    draft->header_mask &= (uint16_t) ~(1u << number);
+    if (text.length > 0)
+        draft->header_mask |= (uint16_t)(1u << number);
+    draft->headers[number] = text;
+}
+
+/* The part up to the next dash; *text goes on behind it. */
+static struct json_text next_part(struct json_text *text)
+{
+    const char *dash = memchr(text->data, '-', text->length);
+    struct json_text part = {text->data, dash ? (size_t)(dash - text->data) : text->length, false};
+    size_t taken = part.length + (dash != NULL);
+    text->data += taken;
+    text->length -= taken;
+    return part;
+}
+
+static bool is_hex(const struct json_text *text, size_t length)
+{
+    uint64_t value;
+    for (size_t at = 0; at < length; at += 16)
+        if (text->length != length || !read_hex(text->data + at, 16, true, &value))
+            return false;
+    return true;
+}
+
+/* https://github.com/openzipkin/b3-propagation#single-header: trace-span-state-parent, of which the
+ * last two may be missing, or the state alone. */
+void trace_b3_expand(struct request_draft *draft)
+{
+    static const struct json_text none = {"", 0, false}, yes = {"1", 1, false};
+    struct json_text rest = draft->b3, trace = none, span = none, parent = none;
+    struct json_text state = next_part(&rest);
+
+    if (state.length != 1) {
+        trace = state;
+        span = next_part(&rest);
+        state = next_part(&rest);
+        parent = next_part(&rest);
+        if (!(is_hex(&trace, 16) || is_hex(&trace, 32)) || !is_hex(&span, 16) ||
+            (parent.length > 0 && !is_hex(&parent, 16)))
+            return;
+    }
+    bool debug = state.length == 1 && *state.data == 'd';
+    if (rest.length > 0 || state.length > 1 || (state.length == 1 && !strchr("01d", *state.data)))
+        return;
+    set_b3(draft, TRACE_B3_TRACEID, trace);
+    set_b3(draft, TRACE_B3_SPANID, span);
+    set_b3(draft, TRACE_B3_PARENT, parent);
+    set_b3(draft, TRACE_B3_SAMPLED, debug ? none : state);
+    set_b3(draft, TRACE_B3_FLAGS, debug ? yes : none);
+}
+
 bool trace_headers_are_w3c(const struct trace_headers *headers)
 {
     struct trace_context context;

@@ -52,6 +52,15 @@ enum { TRACE_HEADERS_BYTES = 320 };
 /* Which of the headers that travel (message.h) is one of these; -1: none. */
 int trace_header_of(int travel_number);
 
+/* Whether a header's name is B3's single header, "b3". */
+bool trace_b3_single(const char *name, size_t length);
+
+/*
+ * Puts what draft->b3 says in place of the draft's x-b3-* headers, which it stands for: so it
+ * travels as they do. What is no such header counts as absent.
+ */
+void trace_b3_expand(struct request_draft *draft);
+
 /* Finds them in a message, or in a draft, where one with escapes counts as absent. */
 void trace_headers_of_message(const struct request_message *message, struct trace_headers *ret);
 void trace_headers_of_draft(const struct request_draft *draft, struct trace_headers *ret);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/trace_context.h"
+
 enum wire_mode wire_mode_of(char first_byte)
 {
     return first_byte == '\n' ? WIRE_LINES : first_byte == '\0' ? WIRE_PREFIXED : WIRE_ONE_SHOT;
@@ -155,6 +157,8 @@ static int read_headers(struct json_cursor *c, struct request_draft *draft)
         name = plain_text(&name, plain);
         if (hops_header(name.data, name.length))
             read_hops(&value, draft);
+        if (trace_b3_single(name.data, name.length) && !value.escaped)
+            draft->b3 = value;
         int number = travel_header(name.data, name.length);
         bool state = number < 0 && tracestate_header(name.data, name.length);
         if (number < 0 && !state)
@@ -244,12 +248,15 @@ int wire_parse(const char *frame, size_t length, struct request_draft *ret_draft
     ret_draft->query = ret_draft->body = (struct json_text){"", 0, false};
     ret_draft->header_mask = 0;
     ret_draft->tracestate_count = 0;
+    ret_draft->b3.length = 0;
     ret_draft->head_json = true;
     ret_draft->head_length = 0;
     if (json_peek(&c) != '{')
         json_fail(&c, "a JSON object is expected");
     else if (read_members(&c, ret_draft) == 0)
         json_finish(&c);
+    if (ret_draft->b3.length > 0)
+        trace_b3_expand(ret_draft);
     const char *error = c.error ? c.error : draft_check(ret_draft);
     if (error) {
         snprintf(sentence, WIRE_SENTENCE_MAX, "the request can't be read: %s, at byte %zu", error,

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/trace_context.h"
@@ -141,6 +142,54 @@ Test(trace_context, b3_that_is_none)
     cr_assert(none(b3("0000000000000000", SPAN_TEXT, NULL, NULL)));
     cr_assert(none(b3("00000000000000000000000000000000", SPAN_TEXT, NULL, NULL)));
     cr_assert(none(b3(TRACE_TEXT, SPAN_TEXT "0", NULL, NULL)));
+}
+
+/* The draft's x-b3-traceid, -spanid, -parentspanid, -sampled and -flags, "-" for none. */
+static char *expanded(const char *single)
+{
+    static char text[256];
+    struct request_draft draft = {.b3 = {single, strlen(single), false}};
+    draft.header_mask = 1u << 2;
+    draft.headers[2] = (struct json_text){"old", 3, false};
+    trace_b3_expand(&draft);
+    size_t used = 0;
+    for (unsigned i = 1; i <= 5; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s", i > 1 ? " " : "",
+                                 draft.header_mask & 1u << i ? (int)draft.headers[i].length : 1,
+                                 draft.header_mask & 1u << i ? draft.headers[i].data : "-");
+    return text;
+}
+
+Test(trace_context, b3_in_one_header)
+{
+    static const struct {
+        const char *single, *headers;
+    } cases[] = {
+        {TRACE_TEXT "-" SPAN_TEXT, TRACE_TEXT " " SPAN_TEXT " - - -"},
+        {TRACE_TEXT "-" SPAN_TEXT "-1", TRACE_TEXT " " SPAN_TEXT " - 1 -"},
+        {TRACE_TEXT "-" SPAN_TEXT "-0", TRACE_TEXT " " SPAN_TEXT " - 0 -"},
+        {TRACE_TEXT "-" SPAN_TEXT "-d", TRACE_TEXT " " SPAN_TEXT " - - 1"},
+        {"a3ce929d0e0e4736-" SPAN_TEXT "-1-05e3ac9a4f6e3b90",
+         "a3ce929d0e0e4736 " SPAN_TEXT " 05e3ac9a4f6e3b90 1 -"},
+        {"0", "- - - 0 -"},
+        {"1", "- - - 1 -"},
+        {"d", "- - - - 1"},
+        /* none of these: what stood there stays */
+        {"2", "- old - - -"},
+        {TRACE_TEXT, "- old - - -"},
+        {TRACE_TEXT "-", "- old - - -"},
+        {TRACE_TEXT "0-" SPAN_TEXT, "- old - - -"},
+        {"x3ce929d0e0e4736-" SPAN_TEXT, "- old - - -"},
+        {TRACE_TEXT "-" SPAN_TEXT "-2", "- old - - -"},
+        {TRACE_TEXT "-" SPAN_TEXT "-01", "- old - - -"},
+        {TRACE_TEXT "-" SPAN_TEXT "-1-05e3ac9a", "- old - - -"},
+        {TRACE_TEXT "-" SPAN_TEXT "-1-05e3ac9a4f6e3b90-1", "- old - - -"},
+        {"-", "- old - - -"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_str_eq(expanded(cases[i].single), cases[i].headers, "%s", cases[i].single);
+    cr_expect(trace_b3_single("b3", 2) && trace_b3_single("B3", 2));
+    cr_expect(!trace_b3_single("b3x", 3) && !trace_b3_single("c3", 2) && !trace_b3_single("b", 1));
 }
 
 Test(trace_context, traceparent_goes_before_b3_if_it_is_valid)

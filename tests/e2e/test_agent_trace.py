@@ -227,6 +227,9 @@ def test_simulated_calls(start):
         ({"X-B3-TraceId": TRACE, "X-B3-SpanId": SPAN, "X-B3-Flags": "1"}, TRACE, SPAN),
         ({"traceparent": f"00-{TRACE}-{SPAN}-01", "X-B3-TraceId": "1" * 32, "X-B3-SpanId": "2" * 16}, TRACE, SPAN),
         ({"traceparent": f"00-{TRACE}-{SPAN}-1", "X-B3-TraceId": "1" * 32, "X-B3-SpanId": "2" * 16}, "1" * 32, "2" * 16),
+        ({"b3": f"{TRACE}-{SPAN}-1", "X-B3-TraceId": TRACE, "X-B3-SpanId": SPAN, "X-B3-Sampled": "1"}, TRACE, SPAN),
+        ({"B3": f"{TRACE}-{SPAN}-d-{'3' * 16}"}, TRACE, SPAN),
+        ({"b3": f"{TRACE}-{SPAN}-2"}, None, None),
         ({"traceparent": f"ff-{TRACE}-{SPAN}-01"}, None, None),
         ({"traceparent": f"00-{'0' * 32}-{SPAN}-01"}, None, None),
         ({"X-B3-TraceId": TRACE}, None, None),
@@ -247,7 +250,10 @@ def test_context_in(start, headers, trace, parent, protocol):
             back = {name.lower(): value for name, value in answer["headers"].items()}
         spans = collector.wait(4)
     for name, value in headers.items():
-        assert back[name.lower()] == value  # contract: they come back as they came
+        if name.lower() != "b3":
+            assert back[name.lower()] == value  # contract: they come back as they came
+    if "B3" in headers:
+        assert (back["x-b3-traceid"], back["x-b3-parentspanid"], back["x-b3-flags"]) == (TRACE, "3" * 16, "1")
     (server,) = [s for s in spans if s.kind == "server"]
     assert server.parent == parent
     if trace:
