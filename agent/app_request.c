@@ -213,8 +213,8 @@ static void fail_call(struct app *app, struct app_request *r, enum reject_reason
     metric_add(app->agent->metrics.calls_failed, 1);
 }
 
-/* Whether the group has a call to make now; steps over those that the dice or a name rule out. A
- * failed call ends its group. */
+/* Whether the group has a call to make now; steps over those that the dice rule out, and those that
+ * fail for their name. As in muBench, the group goes on after a failed call. */
 static bool has_call(struct app *app, struct app_request *r, uint32_t group)
 {
     const struct plan_group *g = &plan_groups(r->plan)[group];
@@ -226,7 +226,6 @@ static bool has_call(struct app *app, struct app_request *r, uint32_t group)
             return true;
         metric_add(app->agent->metrics.calls_unknown, 1);
         fail_call(app, r, REJECT_EXTERNAL_ERROR);
-        return false;
     }
     return false;
 }
@@ -279,15 +278,12 @@ void app_call_done(struct app *app, const struct descriptor *completion)
     struct app_request *r = app_request_at(app, index);
     hostwork_message(&app->hostwork, &app->config->config->datapath, POD_IN, completion->length,
                      completion->flags & DESCRIPTOR_WAKE);
-    if (completion->status == 200) {
-        step(app, index, completion->tag >> TAG_REQUEST_BITS);
-        return;
-    }
-    fail_call(app, r,
-              completion->status == 504   ? REJECT_EXTERNAL_TIMEOUT
-              : completion->status == 503 ? REJECT_EGRESS_QUEUE_FULL
-                                          : REJECT_EXTERNAL_ERROR);
-    group_done(app, index);
+    if (completion->status != 200)
+        fail_call(app, r,
+                  completion->status == 504   ? REJECT_EXTERNAL_TIMEOUT
+                  : completion->status == 503 ? REJECT_EGRESS_QUEUE_FULL
+                                              : REJECT_EXTERNAL_ERROR);
+    step(app, index, completion->tag >> TAG_REQUEST_BITS);
 }
 
 /* Gives the request its behaviour and its plan; REJECT_NONE, or why there is none (malformed: the

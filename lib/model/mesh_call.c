@@ -115,15 +115,14 @@ void mesh_strand_begin(struct mesh_run *run, uint32_t visit, unsigned group_inde
     step(run, index);
 }
 
-/* Fails the strand that made a call: it makes no more. */
-static void strand_failed(struct mesh_run *run, uint32_t strand_index)
+/* A call of the strand failed, and its visit with it; the strand goes on. */
+static void call_failed(struct mesh_run *run, uint32_t strand)
 {
-    uint32_t visit = mesh_strand_at(run, strand_index)->visit;
+    struct mesh_visit *visit = mesh_visit_at(run, mesh_strand_at(run, strand)->visit);
 
-    mesh_visit_at(run, visit)->end = MESH_FAILED;
-    mesh_visit_at(run, visit)->status = 500;
-    slots_give(&run->strands, strand_index);
-    mesh_strand_done(run, visit);
+    visit->end = MESH_FAILED;
+    visit->status = 500;
+    step(run, strand);
 }
 
 void mesh_call_over(struct mesh_run *run, uint32_t index)
@@ -137,7 +136,7 @@ void mesh_call_over(struct mesh_run *run, uint32_t index)
     if (strand == SLOT_NONE)
         return;
     if (failed)
-        strand_failed(run, strand);
+        call_failed(run, strand);
     else
         step(run, strand);
 }
@@ -379,5 +378,5 @@ void mesh_timed_out(struct mesh_run *run, uint32_t index, uint32_t stamp)
     /* A callee works on, for nobody; its answer, its turn in the queue or its next attempt ends the
      * record. */
     call->strand = SLOT_NONE;
-    strand_failed(run, strand);
+    call_failed(run, strand);
 }

@@ -20,7 +20,7 @@ import time
 import pytest
 
 from agentkit import balance, calls, eventually, http_request, message, rejected, request
-from cellkit import GOOD, TRAVEL, Callee, Cell, head, say
+from cellkit import GOOD, PATH, TRAVEL, Callee, Cell, head, say
 
 QUIET = {"loader": {"sleepStress": {"run": False}, "meanResponseSize": 0.01}}
 
@@ -109,6 +109,15 @@ def test_a_fan(start):
         delta = leaves[name].metrics() - before[name]
         assert delta.total("dpumesh_requests_total", protocol="http") == 800 * times
         assert s0.metrics().total("dpumesh_forward_requests_total", destination=name) == 800 * times
+
+
+def test_a_whole_group_keeps_its_order(start):
+    """seqLen of the group's size is no sample."""
+    with Cell("s1") as cell:
+        elsewhere = cell.url.replace(PATH, "/elsewhere")
+        s0 = caller(start, [{"services": ["s2", "s1"], "seqLen": 2}], {"s1": cell.url, "s2": elsewhere})
+        assert [s0.ask()["status"] for _ in range(20)] == [500] * 20  # of the 404
+        assert [request.path for request in cell.requests] == ["/elsewhere", PATH] * 20
 
 
 def test_what_travels(start):

@@ -227,11 +227,16 @@ def test_the_callee_says_close(start):
 
 
 def test_the_first_failure_counts(start):
-    """A failed call ends its group; the other groups go on; the answer is one 500."""
-    with Cell("s1") as s1, Cell("s3") as s3, Callee(lambda c, _: reset(c)) as bad:
-        s0 = caller(start, calls(["s2", "s1"], ["s3"]), {"s1": s1, "s2": bad, "s3": s3})
+    """The groups go on, each with the rest of its calls; the answer is one, of the first that failed."""
+    with Cell("s1") as s1, Cell("s3") as s3, Callee(lambda c, _: reset(c)) as bad, Callee(lambda c, _: head(c) and c.recv(1)) as silent:
+        callees = {"s1": s1, "s2": bad, "s3": s3, "s4": silent}
+        s0 = caller(start, calls(["s2", "s1", "s4", "s1"], ["s3"]), callees, timeout="1s")
         assert s0.ask()["status"] == 500
-        assert (len(s1.requests), len(s3.requests)) == (0, 1)
+        assert (len(s1.requests), len(s3.requests)) == (2, 1)
+        assert results(s0) == {"ok": 3, "reset": 1, "timeout": 1}
+        s0 = caller(start, calls(["s4", "s2", "s1"]), callees, timeout="1s")
+        assert s0.ask()["status"] == 504
+        assert len(s1.requests) == 3
 
 
 def test_large_requests_and_answers(start):

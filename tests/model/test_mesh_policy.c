@@ -213,6 +213,54 @@ Test(mesh_policy, simulated_faults_fail_their_fraction)
     expect_fraction(simulate(&service, 1, &paced).failed_fraction, 0.05 + 0.17 * 0.22, n);
 }
 
+/* Of three calls, each made after the other: the first fails in half of the requests, the second
+ * always at its timeout. All are made; a request is as long as all of them. */
+Test(mesh_policy, a_group_goes_on_after_a_failed_call)
+{
+    const struct distribution latency = {.kind = DISTRIBUTION_CONSTANT, .value_ns = NS_PER_MS};
+    struct outside_faults half = {.partial = 0.5}, silent = {.silent = 1};
+    struct mesh_destination failing = {.latency = &latency, .faults = &half};
+    struct mesh_destination late = {
+        .number = 1, .latency = &latency, .faults = &silent, .timeout_ns = 20e6};
+    struct mesh_call calls[] = {{1, false, 1, &failing}, {1, false, 1, &late}, {1, true, 1, NULL}};
+    const struct mesh_group group = {3, 3, calls};
+    struct mesh_service services[] = {caller_of(NULL, false), plain};
+
+    services[0].groups = &group;
+    services[0].destination_count = 2;
+    cr_expect_eq(simulate(services, 2, &paced).failed_fraction, 1);
+    cr_expect_float_eq(of_service[0].calls_per_s, 600, 0.1);
+    cr_expect_float_eq(of_service[1].requests_per_s, 200, 0.1);
+    calls[1].destination = &failing;
+    struct mesh_result result = simulate(services, 2, &paced);
+    expect_fraction(result.failed_fraction, 0.75, paced.rate_per_s * paced.duration_s);
+    cr_expect_float_eq(of_service[1].requests_per_s, 200, 0.1);
+    cr_expect_float_eq(result.mean_us, 2000, 1e-6);
+}
+
+/* Calls that are given up at their timeout: while the callee works on, for nobody; and while they
+ * wait for an egress worker. */
+Test(mesh_policy, a_group_goes_on_after_a_call_that_was_given_up)
+{
+    const struct mesh_call made[] = {{1, true, 1, NULL}, {1, true, 1, NULL}};
+    const struct mesh_call waits[] = {{1, false, 1, NULL}, {1, true, 1, NULL}};
+    const struct mesh_group two_made = {2, 2, made}, one_waits = {2, 2, waits};
+    struct mesh_service services[] = {caller_of(NULL, false), plain};
+
+    services[0].destination_count = 0;
+    services[0].groups = &two_made;
+    services[0].timeout_ns = 20e6;
+    services[1].sleep_ns = 50e6;
+    cr_expect_eq(simulate(services, 2, &paced).failed_fraction, 1);
+    cr_expect_float_eq(of_service[1].requests_per_s, 400, 0.1);
+    services[0].groups = &one_waits;
+    services[0].latency = (struct distribution){.kind = DISTRIBUTION_CONSTANT, .value_ns = 1e9};
+    services[0].egress_workers = 1;
+    services[1].sleep_ns = 0;
+    cr_expect_eq(simulate(services, 2, &paced).failed_fraction, 1);
+    cr_expect_float_eq(of_service[1].requests_per_s, 200, 0.1);
+}
+
 /* Retries beyond the budget are not made: of calls that always fail, a fifth more, and ten once. */
 Test(mesh_policy, retries_have_a_budget)
 {

@@ -5,6 +5,7 @@ dashboard can't tell them apart but by the values.
     headers, queries and traces through both                test_what_travels_passes_through_both
     a cell's filler is no trace                             test_a_cells_filler_is_no_trace
     failures are answered alike                             test_failures_are_answered_alike
+    after a failed call the group goes on                   test_a_group_goes_on_after_a_failed_call
     sizes and requests are counted alike                    test_sizes_are_counted_alike
     the same series, labels and buckets                     test_the_series_are_the_same
     muBench's PromQL sees both                              test_prometheus_sees_both
@@ -60,7 +61,7 @@ class Mixed:
             name,
             service={"ports": {"http": 80}},
             workload={"internalService": QUIET, **({"externalServices": [{"services": callees}]} if callees else {})},
-            egress={"mode": "forward", "destinations": [{"name": one, "url": f"http://{one}.{self.space.name}.svc/api/v1"} for one in callees]},
+            egress={"mode": "forward", "destinations": [{"name": one, "url": f"http://{one}.{self.space.name}.svc/api/v1"} for one in GRAPH if one != name]},
         )
 
     @staticmethod
@@ -156,6 +157,14 @@ def test_failures_are_answered_alike(mixed, path, method, trace, status):
     if status == 405:
         allowed = [{word.strip() for word in headers["Allow"].split(",")} for _, headers, _ in answers]
         assert all({"GET", "POST"} <= words for words in allowed)
+
+
+def test_a_group_goes_on_after_a_failed_call(mixed):
+    """s2, which a cell and ours call behind one that nobody has, gets the call of either."""
+    for name in ("s3", "s4"):
+        before = mixed.total("s2", f"{family('request')}_count")
+        assert ask(mixed.urls[name], "POST", {name: [{"s9": [{}], "s2": [{}]}]})[0] == 500
+        assert mixed.total("s2", f"{family('request')}_count") == before + 1
 
 
 def test_sizes_are_counted_alike(mixed):
