@@ -75,10 +75,21 @@ static bool drain_sleeps(struct app *app)
     return any;
 }
 
-/* "app": apart from the egress simulator's stream of the same seed. */
+/* "app": apart from the egress simulator's streams of the same seed. */
 static void app_seed(struct app *app, uint64_t seed)
 {
-    random_seed(&app->random, seed ? seed : clock_monotonic_ns(), UINT64_C(0x617070));
+    app->dice = (seed ? seed : clock_monotonic_ns()) ^ UINT64_C(0x617070);
+    app->begun = 0;
+}
+
+struct random_stream app_dice(const struct app *app, uint32_t index, enum app_chance chance,
+                              uint32_t which)
+{
+    struct random_stream stream;
+    uint64_t state = app->dice;
+    random_seed(&stream, random_splitmix64(&state) ^ app->numbers[index],
+                (uint64_t)which << 8 | (chance + 1));
+    return stream;
 }
 
 static void take_config(struct app *app)
@@ -199,6 +210,7 @@ int app_start(struct agent *agent, bool own_thread, struct app **ret_app, struct
     app->answered_first = app->answered_last = POOL_NONE;
     app->source_limit = config->limits.sources + 1;
     app->series = xcalloc((size_t)2 * app->source_limit, sizeof *app->series);
+    app->numbers = xcalloc(config->limits.requests, sizeof *app->numbers);
     app_seed(app, config->egress.seed);
     int result =
         pool_init(&app->requests, sizeof(struct app_request), config->limits.requests, err);
@@ -218,6 +230,7 @@ int app_start(struct agent *agent, bool own_thread, struct app **ret_app, struct
         }
     }
     if (result < 0) {
+        free(app->numbers);
         free(app->series);
         free(app);
         return result;
@@ -238,6 +251,7 @@ void app_stop(struct app *app)
     config_ref_drop(app->config);
     pool_destroy(&app->requests);
     tag_fifo_free(&app->blocked);
+    free(app->numbers);
     free(app->series);
     free(app);
 }

@@ -16,15 +16,17 @@ static bool submit(struct app *app, struct app_request *r, struct worker_job *jo
     return false;
 }
 
-/* One of a request's jobs; each draws a complexity of its own (muBench, Loader). */
-static bool submit_pi(struct app *app, uint32_t index)
+/* One of a request's jobs, followed by so many; each draws a complexity of its own (muBench,
+ * Loader). */
+static bool submit_pi(struct app *app, uint32_t index, unsigned following)
 {
     struct app_request *r = app_request_at(app, index);
     const struct internal_service *internal = app_behavior_of(r)->internal;
     const struct agent_metrics *metrics = &app->agent->metrics;
     uint32_t trials = internal->kind == INTERNAL_LOADER ? internal->cpu_trials : 1;
+    struct random_stream dice = app_dice(app, index, CHANCE_COMPLEXITY, following);
     uint32_t digits =
-        (uint32_t)random_range(&app->random, internal->complexity_min, internal->complexity_max);
+        (uint32_t)random_range(&dice, internal->complexity_min, internal->complexity_max);
     return submit(app, r, pi_job_new(index, digits, trials, metrics->jobs, metrics->digits));
 }
 
@@ -39,7 +41,7 @@ static void compute(struct app *app, uint32_t index)
                                                                              : 0;
     unsigned at_once = jobs < app->workers.limit ? jobs : app->workers.limit;
     r->groups_left = (uint16_t)(jobs - at_once);
-    for (unsigned i = 0; i < at_once && submit_pi(app, index); i++)
+    for (unsigned i = 0; i < at_once && submit_pi(app, index, jobs - 1 - i); i++)
         ;
 }
 
@@ -79,11 +81,12 @@ static void stress(struct app *app, uint32_t index)
 {
     struct app_request *r = app_request_at(app, index);
     const struct internal_service *internal = app_behavior_of(r)->internal;
-    if (internal->kind == INTERNAL_LOADER && (internal->memory_run || internal->disk_run))
-        submit(app, r,
-               stress_job_new(index, internal, r->config->scratch, random_u64(&app->random)));
-    else if (internal->kind == INTERNAL_PLUGIN)
+    if (internal->kind == INTERNAL_LOADER && (internal->memory_run || internal->disk_run)) {
+        struct random_stream dice = app_dice(app, index, CHANCE_STRESS, 0);
+        submit(app, r, stress_job_new(index, internal, r->config->scratch, random_u64(&dice)));
+    } else if (internal->kind == INTERNAL_PLUGIN) {
         call_plugin(app, index);
+    }
 }
 
 /* Whether it sleeps now. */
@@ -186,7 +189,7 @@ void app_job_done(struct app *app, struct worker_job *job)
         stress_done(app, r, (const struct stress_job *)job);
     } else if (r->groups_left > 0 && !r->reason) {
         r->groups_left--;
-        submit_pi(app, index);
+        submit_pi(app, index, r->groups_left);
     }
     job->free(job);
     r->jobs_running--;

@@ -60,11 +60,27 @@ struct app {
     struct plugin_job *plugin_first, *plugin_last; /* calls of plugins, by deadline */
     struct tag_fifo blocked;                /* whose next call waits for room in the egress SQ */
     uint32_t answered_first, answered_last; /* requests, linked by node.next */
-    struct random_stream random;
+    uint64_t dice;                          /* of the seed */
+    uint32_t begun;                         /* requests since the agent, or this seed, began */
+    uint32_t *numbers;                      /* of each request among those */
     uint64_t now_ns;
     struct mub_series *series; /* two a source (GET, POST), made when first seen */
     uint32_t source_limit;
 };
+
+/* What chance decides of a request. */
+enum app_chance {
+    CHANCE_SAMPLE,     /* who of each group is called */
+    CHANCE_CALL,       /* whether the which-th call of its plan is made */
+    CHANCE_COMPLEXITY, /* of its job that is followed by `which` others */
+    CHANCE_STRESS,
+    CHANCE_SIZE, /* of its answer */
+};
+
+/* The stream that decides it: a function of the seed, the request's number and these two, so that
+ * neither the other requests nor threads and clocks have a say. */
+struct random_stream app_dice(const struct app *app, uint32_t index, enum app_chance chance,
+                              uint32_t which);
 
 /* Takes a request from the ingress submission queue. */
 void app_begin(struct app *app, const struct descriptor *submission);

@@ -119,19 +119,21 @@ static struct mub_series *series_of(struct app *app, const struct request_messag
 
 /* Size of the answer's body: max(1, 1000 * Exp(mean)) characters (contract section 2), cut at a
  * sixteenth of the registered memory so that one draw can't take it all. */
-static uint32_t draw_size(struct app *app, const struct internal_service *internal)
+static uint32_t draw_size(const struct app *app, uint32_t index,
+                          const struct internal_service *internal)
 {
     if (internal->response_kb == 0)
         return 1;
-    double size = random_exponential(&app->random, 1000 * internal->response_kb);
+    struct random_stream dice = app_dice(app, index, CHANCE_SIZE, 0);
+    double size = random_exponential(&dice, 1000 * internal->response_kb);
     double most = (double)app->agent->reverse.size / 16;
     return size < 1 ? 1 : (uint32_t)(size > most ? most : size);
 }
 
 /* Writes the body of a good answer into the reverse arena; false when that is full. */
-static bool make_body(struct app *app, struct app_request *r, uint32_t *ret_offset,
-                      uint32_t *ret_length)
+static bool make_body(struct app *app, uint32_t index, uint32_t *ret_offset, uint32_t *ret_length)
 {
+    struct app_request *r = app_request_at(app, index);
     const struct internal_service *internal = app_behavior_of(r)->internal;
     struct arena *reverse = &app->agent->reverse;
     if (app_take_body(r, ret_offset, ret_length)) {
@@ -139,7 +141,7 @@ static bool make_body(struct app *app, struct app_request *r, uint32_t *ret_offs
         return true;
     }
     bool colosseum = internal->kind == INTERNAL_COLOSSEUM;
-    uint32_t size = colosseum ? (uint32_t)colosseum_length : draw_size(app, internal);
+    uint32_t size = colosseum ? (uint32_t)colosseum_length : draw_size(app, index, internal);
     uint32_t offset = arena_alloc(reverse, size);
     if (offset == ARENA_NONE)
         return false;
@@ -169,7 +171,7 @@ static void finish(struct app *app, uint32_t index)
         return;
     }
     uint32_t offset, length;
-    if (!make_body(app, r, &offset, &length)) {
+    if (!make_body(app, index, &offset, &length)) {
         app_refuse(app, index, REJECT_MEMORY_FULL);
         return;
     }
@@ -213,14 +215,21 @@ static void fail_call(struct app *app, struct app_request *r, enum reject_reason
     metric_add(app->agent->metrics.calls_failed, 1);
 }
 
+static bool is_drawn(const struct app *app, uint32_t index, uint32_t call, double probability)
+{
+    struct random_stream dice = app_dice(app, index, CHANCE_CALL, call);
+    return random_unit(&dice) < probability;
+}
+
 /* Whether the group has a call to make now; steps over those that the dice rule out, and those that
  * fail for their name. As in muBench, the group goes on after a failed call. */
-static bool has_call(struct app *app, struct app_request *r, uint32_t group)
+static bool has_call(struct app *app, uint32_t index, uint32_t group)
 {
+    struct app_request *r = app_request_at(app, index);
     const struct plan_group *g = &plan_groups(r->plan)[group];
     for (uint16_t *at = &places(r)[group]; *at < g->count; (*at)++) {
         const struct plan_call *call = &plan_calls(r->plan)[g->first + *at];
-        if (call->probability < 1 && random_unit(&app->random) >= call->probability)
+        if (call->probability < 1 && !is_drawn(app, index, g->first + *at, call->probability))
             continue;
         if (call->known)
             return true;
@@ -233,7 +242,7 @@ static bool has_call(struct app *app, struct app_request *r, uint32_t group)
 /* Makes the group's next call, or ends the group. */
 static void step(struct app *app, uint32_t index, uint32_t group)
 {
-    if (!has_call(app, app_request_at(app, index), group)) {
+    if (!has_call(app, index, group)) {
         group_done(app, index);
         return;
     }
@@ -288,10 +297,11 @@ void app_call_done(struct app *app, const struct descriptor *completion)
 
 /* Gives the request its behaviour and its plan; REJECT_NONE, or why there is none (malformed: the
  * sentence says more). */
-static enum reject_reason choose_plan(struct app *app, struct app_request *r,
+static enum reject_reason choose_plan(struct app *app, uint32_t index,
                                       const struct request_message *m,
                                       char sentence[PLAN_SENTENCE_MAX])
 {
+    struct app_request *r = app_request_at(app, index);
     struct arena *arena = &app->agent->reverse;
     const struct behaviors *behaviors = &app->config->behaviors;
     const struct behavior *chosen = behavior_choose(behaviors, message_query(m), m->query_length);
@@ -303,8 +313,10 @@ static enum reject_reason choose_plan(struct app *app, struct app_request *r,
                                    arena, &r->plan, sentence);
         return result == -EINVAL ? REJECT_MALFORMED : result < 0 ? REJECT_MEMORY_FULL : REJECT_NONE;
     }
-    if (r->plan->sampling)
-        r->plan = plan_sampled(r->plan, &app->random, arena);
+    if (r->plan->sampling) {
+        struct random_stream dice = app_dice(app, index, CHANCE_SAMPLE, 0);
+        r->plan = plan_sampled(r->plan, &dice, arena);
+    }
     return r->plan ? REJECT_NONE : REJECT_MEMORY_FULL;
 }
 
@@ -328,7 +340,7 @@ static bool admit(struct app *app, uint32_t index)
         app_refuse(app, index, REJECT_HOP_LIMIT);
         return false;
     }
-    enum reject_reason reason = choose_plan(app, r, m, sentence);
+    enum reject_reason reason = choose_plan(app, index, m, sentence);
     if (reason == REJECT_MALFORMED) {
         refuse_with(app, index, reason, sentence);
         return false;
@@ -363,6 +375,7 @@ void app_begin(struct app *app, const struct descriptor *submission)
                               .start_ns = app->now_ns,
                               .config = app->config};
     config_ref_take(r->config);
+    app->numbers[index] = app->begun++;
     struct trace_request *trace = app_trace_of(app, r);
     if (trace)
         trace->application.taken_ns = app->now_ns;

@@ -8,6 +8,7 @@
     slow periods are correlated in time                     test_slow_periods
     same seed, same sequence, whatever the threads do       test_the_same_again_whoever_asks
     ... and whatever becomes of calls to others             test_destinations_do_not_disturb_each_other
+    ... and what requests draw: calls, sizes, work          test_requests_draw_the_same_again
     a breaker sees them; 404 is no failure                  test_breakers_see_faults
     reload under load                                       test_reload_under_load
     bad faults: one sentence each, the old ones stay        test_bad_faults_are_refused
@@ -233,6 +234,28 @@ def test_the_same_again_whoever_asks(start):
     assert outcome(world(start), 20, 30) == first
     assert outcome(world(start, mode="dpu"), 6, 100) == first
     assert outcome(world(start, seed=43), 1, 600) != first
+
+
+def drawn(start, clients, each, seed=42, threads=1):
+    """Calls to each destination, characters of answers and digits of pi of so many requests."""
+    groups = [{"services": ["s1", "s2", "s3"], "seqLen": 2, "probabilities": {"s1": 0.2}}, {"services": ["s2"], "probabilities": {"s2": 0.5}}]
+    loader = {"sleepStress": {"run": False}, "meanResponseSize": 1, "cpuStress": {"run": True, "rangeComplexity": [1, 60], "threadPoolSize": 3}}
+    agent = start(
+        workload={"externalServices": groups, "internalService": {"loader": loader}, "threads": threads},
+        egress={"latency": {**EXPONENTIAL, "seed": seed}},
+    )
+    assert set(ask_by(agent.wait_serving(), clients, each)) == {200}
+    now = agent.metrics()
+    calls_made = [now.total(CALLS, destination=name) for name in ("s1", "s2", "s3")]
+    return *calls_made, now.total("mub_response_size_sum"), now.total("dpumesh_pi_digits_total")
+
+
+def test_requests_draw_the_same_again(start):
+    """Of one client and one thread, and of twenty at once on four."""
+    first = drawn(start, 1, 300)
+    assert drawn(start, 20, 15, threads=4) == first
+    other = drawn(start, 1, 300, seed=43)
+    assert all(a != b for a, b in zip(other[3:], first[3:]))
 
 
 def test_the_same_sequence_one_by_one(start):
