@@ -152,6 +152,24 @@ static void check_callees(const struct application *application, const struct dp
     }
 }
 
+/* Who is said how to be called must be one that can be. */
+static void check_destinations(const struct application *application,
+                               const struct dpuservice *service, struct problems *problems)
+{
+    const struct egress_settings *egress = &service->egress;
+    struct source source = dpuservice_source(service);
+    struct place root = PLACE_ROOT(&source), spec = PLACE_KEY(&root, "spec");
+    struct place at = PLACE_KEY(&spec, "egress"), list = PLACE_KEY(&at, "destinations");
+
+    for (size_t i = 0; i < egress->destination_count; i++) {
+        const struct egress_destination *destination = &egress->destinations[i];
+        struct place entry = PLACE_INDEX(&list, i), name = PLACE_KEY(&entry, "name");
+        if (destination->name && !destination->url &&
+            !application_find(application, destination->name))
+            unknown_callee(application, destination->name, &name, problems);
+    }
+}
+
 /* Node ports are the cluster's: two services can't have the same. */
 static void check_node_ports(const struct application *application, struct problems *problems)
 {
@@ -224,8 +242,10 @@ static int parse(const struct documents *documents, const char *origin, bool com
     if (problems->count == before && application->count == 0)
         problem_add(problems, "%s: no DpuService in it", origin);
     /* A service whose name is not known would make callees look missing: one cause, one problem. */
-    for (size_t i = 0; complete && i < application->count; i++)
+    for (size_t i = 0; complete && i < application->count; i++) {
         check_callees(application, application->services[i], problems);
+        check_destinations(application, application->services[i], problems);
+    }
     if (complete)
         application_check_rings(application, problems);
     check_node_ports(application, problems);

@@ -274,6 +274,21 @@ Test(bad_documents, all_mistakes_at_once)
               "app.yaml:8: s0: spec.workload.externalServices[1].services[0]: no service "
               "\"catalogue\" in these files; did you mean catalog?",
               &wrong);
+    bad_check("apiVersion: dpumesh.io/v1alpha1\n"
+              "kind: DpuService\n"
+              "metadata: {name: s0}\n"
+              "spec:\n"
+              "  egress:\n"
+              "    destinations:\n"
+              "    - {name: s9, url: http://s9/api/v1}\n"
+              "    - {name: stokc, timeout: 1s}\n"
+              "---\n"
+              "apiVersion: dpumesh.io/v1alpha1\n"
+              "kind: DpuService\n"
+              "metadata: {name: stock}\n",
+              "app.yaml:8: s0: spec.egress.destinations[1].name: no service \"stokc\" in these "
+              "files; did you mean stock?",
+              &wrong);
     cr_assert_eq(wrong, 0);
 }
 

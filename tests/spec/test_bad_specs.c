@@ -229,7 +229,7 @@ static const struct bad bad_specs[] = {
      "    mode: real\n",
      "app.yaml:7: s0: spec.egress.mode: \"real\" is not known here; give simulate or forward"},
     {"  egress:\n"
-     "    destinations: [{name: s1}, {name: s2}, {name: s1, mode: simulate}]\n",
+     "    destinations: [{name: s1}, {name: s0}, {name: s1, mode: simulate}]\n",
      "app.yaml:7: s0: spec.egress.destinations[2].name: s1 stands here twice; remove one"},
     {"  egress:\n"
      "    destinations: [{mode: forward}, {name: s1}]\n",
@@ -279,7 +279,7 @@ static const struct bad bad_specs[] = {
      "give timeout above 0s"},
     {"  egress:\n"
      "    timeout: 0s\n"
-     "    destinations: [{name: s1, timeout: 1s, faults: {timeouts: 1}}, {name: s2, faults: "
+     "    destinations: [{name: s1, timeout: 1s, faults: {timeouts: 1}}, {name: s0, faults: "
      "{timeouts: 1}}]\n",
      "app.yaml:8: s0: spec.egress.destinations[1].faults.timeouts: calls that are never answered "
      "need a timeout; give timeout above 0s, here or to the destination"},

@@ -160,8 +160,8 @@ Test(samples, of_a_destination)
 
     for (unsigned i = 1; i <= 5000; i++)
         buffer_printf(&samples, "%uus\n", i);
-    write_files("{value: 2ms}\n    destinations: [{name: s1}, {name: s2, latency: {distribution: "
-                "empirical, samples: measured.txt}}]",
+    write_files("{value: 2ms}\n    destinations: [{name: s0}, {name: s2, url: http://s2/, latency: "
+                "{distribution: empirical, samples: measured.txt}}]",
                 buffer_terminate(&samples), document);
     int ret = application_load(paths, 1, &application, &problems);
     remove_files(document);
