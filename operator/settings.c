@@ -21,7 +21,7 @@ static const struct option_entry entries[] = {
     {0, "context", OPTION_TO_STRING(struct operator_settings, context), .argument = "NAME",
      .help = "The kubeconfig's context to use."},
     {'n', "namespace", OPTION_TO_LIST(struct operator_settings, namespaces), .argument = "NAME",
-     .help = "Look after this namespace only. May be given several times. Default: all."},
+     .help = "Look after this namespace only. Default: all."},
     {'l', "selector", OPTION_TO_STRING(struct operator_settings, selector), .argument = "SELECTOR",
      .help = "Look after DpuServices with these labels only, such as team=a. Default: all."},
     {0, "workers", OPTION_TO_UNSIGNED(struct operator_settings, workers), .argument = "N",
