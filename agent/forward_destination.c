@@ -36,8 +36,9 @@ static char *url_of(const struct agent_config *config, const char *name)
     struct url url;
     if (given && !(peer && url_parse(given, &url) && url_names_service(&url, name)))
         return xstrdup(given);
-    if (peer)
-        return xstrdup(peer);
+    const char *told = peer ? peer : json_string_value(json_object_get(config->callees, name));
+    if (told)
+        return xstrdup(told);
     /* The pod's resolver searches its own namespace first. */
     return xasprintf("http://%s:%d%s", name, SERVICE_PORT, config->workload.path);
 }

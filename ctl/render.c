@@ -1,8 +1,10 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/documents.h"
 #include "ctl/local/supervisor.h"
 #include "ctl/verb.h"
+#include "spec/callees.h"
 #include "spec/children.h"
 
 static const char *const description[] = {
@@ -17,6 +19,27 @@ static const struct option_status statuses[] = {
     {STATUS_USAGE, "usage, or a bad document"},
 };
 
+/* Where the callees of one of the services answer, as the operator would find them. */
+struct looking {
+    const struct application *application;
+    const struct dpuservice *caller;
+};
+
+static bool same_namespace(const struct dpuservice *a, const struct dpuservice *b)
+{
+    return a->namespace && b->namespace ? strcmp(a->namespace, b->namespace) == 0
+                                        : a->namespace == b->namespace;
+}
+
+static char *look_up(void *context, const char *name)
+{
+    const struct looking *looking = context;
+    const struct dpuservice *callee = application_find(looking->application, name);
+    if (!callee || !same_namespace(callee, looking->caller))
+        return NULL;
+    return service_address(callee->service.http_port, callee->workload.path);
+}
+
 static int run(const struct option_command *command, int argc, char **argv)
 {
     cleanup_application struct application application = APPLICATION_INIT;
@@ -26,6 +49,8 @@ static int run(const struct option_command *command, int argc, char **argv)
     json_auto_t *items = json_array();
     for (size_t i = 0; i < application.count; i++) {
         cleanup_children struct children children = CHILDREN_INIT;
+        struct looking looking = {&application, application.services[i]};
+        callees_resolve(application.services[i], look_up, &looking);
         spec_children(application.services[i], &children);
         for (int kind = 0; kind < CHILD_KINDS; kind++)
             if (children.objects[kind])

@@ -104,6 +104,7 @@ static void release(struct program *p)
     kube_config_free(p->config);
     metrics_free(p->metrics);
     written_free(p->operator.written);
+    callers_free(p->operator.callers);
     free(p->namespaces);
     free(p->identity);
     operator_settings_free(&p->settings);

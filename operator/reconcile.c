@@ -207,6 +207,8 @@ static bool first_status_waits(struct visit *v)
 static void sync_children(struct visit *v)
 {
     struct children children = CHILDREN_INIT;
+    callers_resolve(v->operator->callers, kube_controller_store(v->controller, SOURCE_DPUSERVICES),
+                    v->id.name, v->namespace, v->service);
     spec_children(v->service, &children);
     for (unsigned kind = 0; kind < CHILD_KINDS; kind++) {
         bool goes_on = children.objects[kind]
@@ -248,6 +250,12 @@ static struct kube_outcome outcome_of(struct visit *v)
     return (struct kube_outcome){.kind = KUBE_DONE};
 }
 
+/* Before what waits because of our own writes: a pod of the caller may be about to start. */
+static void queue_caller(void *controller, const char *key)
+{
+    kube_queue_add(kube_controller_queue(controller), key, KUBE_LANE_HIGH);
+}
+
 /* Reads the DpuService that the visit is about; false when there is nothing to do. */
 static bool visit_begin(struct visit *v)
 {
@@ -255,8 +263,11 @@ static bool visit_begin(struct visit *v)
     cleanup_kube_object const struct kube_object *kept =
         kube_store_get(store, v->namespace, v->name);
     v->id.name = written_name(v->namespace, v->name);
+    callers_each(v->operator->callers, store, v->id.name, v->namespace, v->name, queue_caller,
+                 v->controller);
     if (!kept) { /* its children go with it: they name it as their owner */
         written_forget(v->operator->written, v->id.name);
+        callers_forget(v->operator->callers, v->id.name);
         return false;
     }
     if (trim_dpuservice_read(kept, &v->object, &v->status) < 0)

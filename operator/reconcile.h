@@ -13,6 +13,7 @@
 #include "kube/controller.h"
 #include "kube/event.h"
 #include "kube/lease.h"
+#include "operator/callers.h"
 #include "operator/trim.h"
 #include "operator/written.h"
 
@@ -27,6 +28,7 @@ struct operator
     atomic_bool standby; /* somebody else may lead: what is dropped now is looked at when we do */
     atomic_uint visits;  /* reconciles begun; wraps */
     struct written *written;
+    struct callers *callers;
     struct metric *applied[CHILD_KINDS]; /* children applied, by kind; NULL: not counted */
     struct metric *statuses;             /* status writes */
 };

@@ -277,6 +277,7 @@ int program_start(struct program *p, struct error **err)
     p->identity = s->identity ? xstrdup(s->identity) : make_identity();
     p->metrics = metrics_new();
     p->operator.written = written_new();
+    p->operator.callers = callers_new();
     operator_sources(s->selector, p->sources);
     declare_metrics(p);
     int ret = make_clients(p, err);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "operator/profile.h"
 #include "operator/trim_private.h"
+#include "spec/callees.h"
 
 /* 64-bit FNV-1a. */
 uint64_t trim_uid(const char *uid)
@@ -67,8 +68,19 @@ static void copy_member(json_t *to, const json_t *from, const char *key)
         json_object_set(to, key, value);
 }
 
-/* JSON without what nobody reads: managed fields, annotations, foreign labels. Two texts, status in
- * the second, so that a change of status alone is told from others without parsing. */
+/* Where it answers; of a spec without defaults too, as documents without a schema have it. */
+static char *address_of(const json_t *object)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    const json_t *ports = json_object_get(json_object_get(spec, "service"), "ports");
+    unsigned port = trim_number(ports, "http");
+    const char *path = trim_text(json_object_get(spec, "workload"), "path");
+    return service_address(port ? port : CHILD_HTTP_PORT, *path ? path : "/api/v1");
+}
+
+/* JSON without what nobody reads: managed fields, annotations, foreign labels. Three texts: where
+ * it answers, so that callers need not parse it; the object; and status, so that a change of status
+ * alone is told from others without parsing. */
 static int trim_dpuservice(void *context, const json_t *object, struct buffer *out)
 {
     static const char *const kept[] = {"name", "namespace", "uid", "generation",
@@ -88,27 +100,40 @@ static int trim_dpuservice(void *context, const json_t *object, struct buffer *o
     copy_member(trimmed, object, "kind");
     json_object_set_new(trimmed, "metadata", short_metadata);
     copy_member(trimmed, object, "spec");
+    cleanup_free char *address = address_of(object);
     cleanup_free char *text = json_dumps(trimmed, JSON_COMPACT);
     cleanup_free char *status = json_dumps(json_object_get(object, "status"), JSON_COMPACT);
-    int full = buffer_append(out, text, strlen(text) + 1);
+    int full = buffer_append(out, address, strlen(address) + 1);
+    if (full == 0)
+        full = buffer_append(out, text, strlen(text) + 1);
     return full < 0 || !status ? full : buffer_puts(out, status);
+}
+
+/* Of a kept DpuService; "" when it was too large to be kept. */
+static const char *text_of(const struct kube_object *object)
+{
+    return object->data_length ? trim_next_text(object->data) : "";
 }
 
 int trim_dpuservice_read(const struct kube_object *object, json_t **ret_object, json_t **ret_status)
 {
-    size_t length = strlen(object->data);
-    json_t *read = json_loadb(object->data, length, 0, NULL);
+    const char *text = text_of(object), *status = trim_next_text(text);
+    json_t *read = json_loads(text, 0, NULL);
     if (!read)
         return -EINVAL;
     *ret_object = read;
-    *ret_status =
-        length < object->data_length ? json_loads(trim_next_text(object->data), 0, NULL) : NULL;
+    *ret_status = status < object->data + object->data_length ? json_loads(status, 0, NULL) : NULL;
     return 0;
+}
+
+const char *trim_dpuservice_address(const struct kube_object *object)
+{
+    return object->data;
 }
 
 bool trim_dpuservice_differs(const struct kube_object *before, const struct kube_object *after)
 {
-    return strcmp(before->data, after->data) != 0;
+    return strcmp(text_of(before), text_of(after)) != 0;
 }
 
 bool trim_key_self(void *context, const struct kube_object *object, struct buffer *ret_key)

@@ -39,6 +39,9 @@ uint64_t trim_uid(const char *uid);
 int trim_dpuservice_read(const struct kube_object *object, json_t **ret_object,
                          json_t **ret_status);
 
+/* Where it answers, as service_address() has it; "": it was too large to be kept. */
+const char *trim_dpuservice_address(const struct kube_object *object);
+
 /* Whether two kept DpuServices differ in more than status. */
 bool trim_dpuservice_differs(const struct kube_object *before, const struct kube_object *after);
 

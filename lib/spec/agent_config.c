@@ -211,6 +211,17 @@ static const struct field agent_config_fields[] = {
      .pattern = &pattern_service_name,
      .unset = "every name is taken for a service",
      .help = "The services that may be called, by name, and where they answer."},
+    {.name = "callees",
+     .type = FIELD_STRING_MAP,
+     FIELD_AT(struct agent_config, callees),
+     .flags = FIELD_OPTIONAL,
+     .entries_max = CALLEES_MAX,
+     .pattern = &pattern_service_name,
+     .value_pattern = &pattern_service_url,
+     .unset = "none",
+     .help = "Where callees answer whose address neither `egress.destinations` nor `peers` tells, "
+             "and which is not http://NAME:8080 with this service's own path; the operator fills "
+             "it in."},
     {.name = "tracing",
      .type = FIELD_RECORD,
      FIELD_AT(struct agent_config, tracing),

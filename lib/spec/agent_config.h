@@ -28,6 +28,8 @@ struct agent_peer {
     char *http;   /* "http://host:port/path", may be NULL */
 };
 
+enum { CALLEES_MAX = 10000 };
+
 struct agent_config {
     char *service; /* the service's name, a DNS label */
     char *replica; /* this process, for people and logs; default: the host's name */
@@ -50,6 +52,9 @@ struct agent_config {
     bool peers_known; /* false: no peers in the document, any name is taken for a service */
     size_t peer_count;
     struct agent_peer *peers; /* sorted by name */
+
+    json_t
+        *callees; /* where services answer to which real calls are made: URLs by name; never NULL */
 
     struct tracing_settings tracing;
     struct log_settings log;

@@ -53,6 +53,7 @@ json_t *spec_agent_config(const struct dpuservice *service)
         .egress = service->egress,
         .datapath = {.mode = service->datapath.mode, .source = profile, .policy = service->policy},
         .tracing = service->tracing,
+        .callees = service->callees,
         .log = service->log,
     };
 
@@ -220,6 +221,11 @@ void spec_children(const struct dpuservice *service, struct children *ret_childr
     cleanup_free char *config = spec_json_text(agent_config);
 
     ret_children->objects[CHILD_CONFIG_MAP] = make_config_map(service, config);
+    /* What others' specs say is no reason for other pods: agents reload it. */
+    if (json_object_del(agent_config, "callees") == 0) {
+        free(config);
+        config = spec_json_text(agent_config);
+    }
     ret_children->objects[CHILD_SERVICE] = make_service(service);
     ret_children->objects[CHILD_DEPLOYMENT] = make_deployment(service, config);
     if (service->autoscaling.given && service->autoscaling.engine == AUTOSCALING_HPA)

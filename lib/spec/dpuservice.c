@@ -477,6 +477,7 @@ void dpuservice_free(struct dpuservice *service)
         return;
     record_free(&dpuservice_record, service);
     json_decref(service->datapath.own);
+    json_decref(service->callees);
     free(service->file);
     json_decref(service->lines);
     free(service);

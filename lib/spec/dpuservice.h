@@ -129,6 +129,9 @@ struct dpuservice {
     struct tracing_settings tracing;
     struct log_settings log;
 
+    /* not in the document: URLs by name, see callees_resolve(); NULL: nobody asked */
+    json_t *callees;
+
     /* where it was written, for messages */
     char *file;
     unsigned line;

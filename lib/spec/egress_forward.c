@@ -172,8 +172,8 @@ static const struct field destination_fields[] = {
      .min = 1,
      .max = 1000,
      .pattern = &pattern_service_url,
-     .unset = "the service of this name: http://NAME:8080 and this service's own path; locally, "
-              "where `dpumesh up` runs it",
+     .unset = "where the DpuService of this name answers, in this namespace or beside this one in "
+              "`dpumesh up`; else http://NAME:8080 and this service's own path",
      .help = "Where it answers: a service elsewhere, a muBench cell, TLS."},
     {.name = "timeout",
      .type = FIELD_DURATION,

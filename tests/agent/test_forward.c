@@ -345,6 +345,33 @@ Test(forward, an_url_changes)
     close_world(&w);
 }
 
+/* A peer's own address comes first, then what the operator told of it. */
+Test(forward, told_where_a_callee_answers)
+{
+    struct world w;
+    char line[256], text[256];
+    open_world(&w, "\"timeout\": \"5s\"");
+    snprintf(text, sizeof text,
+             "{\"service\": \"s0\", \"egress\": {\"mode\": \"forward\"},"
+             " \"callees\": {\"s1\": \"http://127.0.0.1:%u/foo\"}}",
+             w.port);
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct agent_config *next = NULL;
+    cr_assert_eq(agent_config_parse(text, strlen(text), "test", &next, &problems), 0);
+    forward_configure(w.forward, next);
+    agent_config_free(w.config);
+    w.config = next;
+    begin(&w, 0);
+    int fd = accept_one(&w);
+    read_request(&w, fd, line);
+    cr_assert_str_eq(line, "GET /foo HTTP/1.1");
+    answer(fd);
+    turn_until(&w, 1);
+    cr_assert_eq(w.result[0].outcome, FORWARD_OK);
+    close(fd);
+    close_world(&w);
+}
+
 Test(forward, a_name_that_is_none)
 {
     struct world w;

@@ -86,6 +86,16 @@ Test(trim, dpuservice)
     cr_expect_str_eq(json_string_value(json_object_get(labels, "app.kubernetes.io/part-of")),
                      "shop");
     expect_key(trim_key_self, kept, "default/s0");
+    cr_expect_str_eq(trim_dpuservice_address(kept), ":8080/api/v1");
+}
+
+Test(trim, dpuservice_that_answers_elsewhere)
+{
+    json_auto_t *object = load("dpuservice");
+    change(object, "spec service", json_pack("{s:{s:i}}", "ports", "http", 9090));
+    change(object, "spec workload", json_pack("{s:s}", "path", "/foo"));
+    cleanup_kube_object const struct kube_object *kept = keep(SOURCE_DPUSERVICES, object);
+    cr_expect_str_eq(trim_dpuservice_address(kept), ":9090/foo");
 }
 
 Test(trim, dpuservice_without_spec_and_status)
@@ -97,6 +107,7 @@ Test(trim, dpuservice_without_spec_and_status)
     json_auto_t *read = NULL, *status = NULL;
     cr_assert_eq(trim_dpuservice_read(kept, &read, &status), 0);
     cr_expect_null(status);
+    cr_expect_str_eq(trim_dpuservice_address(kept), ":8080/api/v1");
     struct kube_object broken = {.data = "", .data_length = 0};
     json_t *untouched = NULL;
     cr_expect_lt(trim_dpuservice_read(&broken, &untouched, &untouched), 0);

@@ -121,6 +121,7 @@ static const char full[] =
     " \"limits\": {\"frameBytes\": \"2Ki\"},"
     " \"peers\": {\"s3\": {}, \"s1\": {\"bridge\": \"127.0.0.2:5005\"},"
     "            \"s2\": {\"http\": \"http://127.0.0.3:8080/api/v1\"}},"
+    " \"callees\": {\"s4\": \"http://s4:9090/foo\"},"
     " \"log\": {\"level\": \"debug\", \"format\": \"json\"}}";
 
 Test(agent_config, every_field)
@@ -157,6 +158,7 @@ Test(agent_config, every_field)
     cr_assert_str_eq(c->peers[0].bridge, "127.0.0.2:5005");
     cr_assert_null(c->peers[0].http);
     cr_assert_str_eq(c->peers[2].name, "s3");
+    cr_assert_str_eq(json_string_value(json_object_get(c->callees, "s4")), "http://s4:9090/foo");
 
     /* What is in force reads back to the same. */
     cleanup_free char *text = json_dumps(c->document, 0);
@@ -235,6 +237,12 @@ Test(agent_config, refused)
          "a.json: peers.s1.bridge: \"s1\" is not a host and a port, such as s1:5005\n"
          "a.json: peers.s2.http: \"ftp://x\" is not a URL such as http://s1:8080/api/v1, "
          "without a query"},
+        {"{\"service\":\"s0\",\"callees\":{\"S1\":\"http://s1\",\"s2\":\"s2:8080\",\"s3\":3}}",
+         "a.json: callees.S1: the name is not a service name (lower-case letters, digits and -, "
+         "beginning with a letter), such as s0\n"
+         "a.json: callees.s2: \"s2:8080\" is not a URL such as http://s1:8080/api/v1, without a "
+         "query\n"
+         "a.json: callees.s3: 3 is not text; put it in quotes: \"3\""},
         {"{\"service\":\"s0\",\"workload\":{\"threads\":0,\"internalService\":{\"loader\":"
          "{\"sleepStress\":{\"sleepTime\":-1}}}},\"egres\":{}}",
          "a.json: workload.threads: 0 is below 1; give 1 to 1024\n"
