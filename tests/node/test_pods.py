@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 import yaml
+from mubenchkit import ask
 from nodekit import SYSTEM, TOP, burst, container_pid, dpu, load_pod, process_status
 from processes import eventually, free_port
 
@@ -118,6 +119,28 @@ def test_services_are_found_by_name_across_pods(node, space):
         assert phase(name) == "Succeeded", text
         assert json.loads(text)["status"] == {"200": 40}
     assert phase("nowhere") == "Failed"
+
+
+def test_a_callee_with_a_port_and_a_path_of_its_own(space):
+    """The operator tells the caller's agents of it, also when it moves, and no pod is replaced for it. The kubelet looks
+    at ConfigMaps once a minute, and at once when the pod's object changes."""
+    quiet = {"internalService": {"loader": {"sleepStress": {"run": False}, "meanResponseSize": 0.005}}}
+    caller = dpu("s0", egress={"mode": "forward"}, workload={"externalServices": [{"services": ["s1"]}], **quiet})
+    space.deploy(caller)
+    url = space.target("s0", port=8080)
+    assert ask(url, "POST", {})[0] == 500, "there is no s1"
+    (before,) = space.ready()
+
+    def reached(path):
+        space.apply(dpu("s1", service={"ports": {"http": 9090}}, workload={"path": path, **quiet}))
+        space.kubectl("wait", "--for=condition=Ready", "dpu/s1", "--timeout=60s", timeout=70)
+        space.kubectl("annotate", "pod", before, f"looked-at-for={path[1:]}")
+        eventually(lambda: ask(url, "POST", {})[0] == 200, 100, lambda: ask(url, "POST", {}))
+
+    reached("/foo")
+    assert ask(url, "POST", {"s0": [{"s1": {}}]})[0] == 200, "a trace"
+    reached("/bar")
+    assert space.ready() == [before]
 
 
 class Prometheus:
