@@ -3,7 +3,8 @@
  * either gives something or says at least one sentence. The first byte chooses how the rest is
  * read: as YAML, as JSON, or as the agent's configuration. Of what is accepted, these hold:
  *   - its JSON with defaults filled in is accepted again and means the same;
- *   - the configuration in its ConfigMap is accepted by the agent.
+ *   - the configuration in its ConfigMap is accepted by the agent, with what is told of callees
+ * too.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "require.h"
 #include "spec/agent_config.h"
 #include "spec/application.h"
+#include "spec/callees.h"
 #include "spec/children.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,12 +47,44 @@ static void check_agent_text(const char *text, size_t length)
         REQUIRE(agent_config_peer(config, config->peers[i].name, strlen(config->peers[i].name)));
 }
 
-static void check_service(const struct dpuservice *service)
+/* What the agent reads, which it must take; its owner frees it. */
+static struct agent_config *agent_of(const struct children *children)
+{
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    struct agent_config *config = NULL;
+    const char *text = json_string_value(json_object_get(
+        json_object_get(children->objects[CHILD_CONFIG_MAP], "data"), CHILD_CONFIG_KEY));
+
+    REQUIRE(text);
+    REQUIRE(agent_config_parse(text, strlen(text), "child", &config, &problems) == 0);
+    return config;
+}
+
+/* All callees answer at this path, which may be any that a document may give. */
+static char *answers_at(void *path, const char *name)
+{
+    (void)name;
+    return service_address(65535, path);
+}
+
+/* Agents take what they are told of callees, all of it, and no pod is another for it. */
+static void check_callees(struct dpuservice *service)
+{
+    cleanup_children struct children before = CHILDREN_INIT, after = CHILDREN_INIT;
+
+    spec_children(service, &before);
+    callees_resolve(service, answers_at, service->workload.path);
+    spec_children(service, &after);
+    REQUIRE(json_equal(before.objects[CHILD_DEPLOYMENT], after.objects[CHILD_DEPLOYMENT]));
+    cleanup_agent_config struct agent_config *config = agent_of(&after);
+    REQUIRE(json_equal(config->callees, service->callees));
+}
+
+static void check_service(struct dpuservice *service)
 {
     cleanup_children struct children children = CHILDREN_INIT;
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     cleanup_dpuservice struct dpuservice *again = NULL;
-    cleanup_agent_config struct agent_config *config = NULL;
     json_auto_t *emitted = dpuservice_emit(service);
     struct document document = {.file = service->file, .root = emitted};
 
@@ -65,11 +99,9 @@ static void check_service(const struct dpuservice *service)
         json_auto_t *copy = json_deep_copy(object);
         REQUIRE(spec_child_fingerprint(kind, object) == spec_child_fingerprint(kind, copy));
     }
-    const char *text = json_string_value(json_object_get(
-        json_object_get(children.objects[CHILD_CONFIG_MAP], "data"), CHILD_CONFIG_KEY));
-    REQUIRE(text);
-    REQUIRE(agent_config_parse(text, strlen(text), "child", &config, &problems) == 0);
+    cleanup_agent_config struct agent_config *config = agent_of(&children);
     REQUIRE(strcmp(config->service, service->name) == 0);
+    check_callees(service);
 }
 
 static void check_documents(const char *text, size_t length, const char *file)
