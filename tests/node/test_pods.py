@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 import yaml
-from mubenchkit import ask
+from mubenchkit import ask, page
 from nodekit import SYSTEM, TOP, burst, container_pid, dpu, load_pod, process_status
 from processes import eventually, free_port
 
@@ -126,21 +126,29 @@ def test_a_callee_with_a_port_and_a_path_of_its_own(space):
     at ConfigMaps once a minute, and at once when the pod's object changes."""
     quiet = {"internalService": {"loader": {"sleepStress": {"run": False}, "meanResponseSize": 0.005}}}
     caller = dpu("s0", egress={"mode": "forward"}, workload={"externalServices": [{"services": ["s1"]}], **quiet})
-    space.deploy(caller)
+    space.apply(caller)
+    space.kubectl("wait", "--for=condition=Ready", "dpu/s0", "--timeout=60s", timeout=70)
     url = space.target("s0", port=8080)
-    assert ask(url, "POST", {})[0] == 500, "there is no s1"
-    (before,) = space.ready()
+
+    def status(body=None):
+        with contextlib.suppress(OSError):  # kube-proxy needs a moment
+            return ask(url, "POST", body)[0]
+
+    eventually(lambda: status() == 500, 20, lambda: f"there is no s1, and it says {status()}")
+    (pod,) = space.pods()
+    name = pod["metadata"]["name"]
 
     def reached(path):
         space.apply(dpu("s1", service={"ports": {"http": 9090}}, workload={"path": path, **quiet}))
         space.kubectl("wait", "--for=condition=Ready", "dpu/s1", "--timeout=60s", timeout=70)
-        space.kubectl("annotate", "pod", before, f"looked-at-for={path[1:]}")
-        eventually(lambda: ask(url, "POST", {})[0] == 200, 100, lambda: ask(url, "POST", {}))
+        space.kubectl("annotate", "--overwrite", "pod", name, f"looked-at-for={path[1:]}")
+        eventually(lambda: f"http://s1:9090{path}" in page(space.node, pod, "/config"), 100, f"{path} is not told")
+        eventually(lambda: status() == 200, 30, lambda: f"{path} is not reached: {status()}")
 
     reached("/foo")
-    assert ask(url, "POST", {"s0": [{"s1": {}}]})[0] == 200, "a trace"
+    assert status({"s0": [{"s1": {}}]}) == 200, "a trace"
     reached("/bar")
-    assert space.ready() == [before]
+    assert space.ready() == [name]
 
 
 class Prometheus:
