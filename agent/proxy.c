@@ -11,6 +11,7 @@
 #include "agent/thread.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "model/core.h"
 #include "model/path.h"
 #include "model/random.h"
 
@@ -47,7 +48,7 @@ struct proxy {
     struct burner hand;
     double alone_ns, alone_over_ns, ringing_ns;
     /* What the I/O thread sets: whole ns and bytes, atomic. */
-    uint64_t wake_ns, before_ns, holdoff_ns, eager_bytes;
+    uint64_t wake_ns, before_ns, holdoff_ns, polls, eager_bytes;
     uint64_t rounds, late; /* the thread writes: atomic */
     /* The thread's own. */
     struct burner burner;
@@ -160,13 +161,14 @@ static double waking_ns(const struct proxy *proxy, const struct descriptor *firs
     return now_ns > from_ns ? (double)(now_ns - from_ns) : 0;
 }
 
-/* The next round begins at the earliest so long after this one's begin. */
-static void hold_off(struct proxy *proxy, uint64_t begin_ns)
+/* The next round begins at the earliest so long after this one's begin, or its end. */
+static void hold_off(struct proxy *proxy, uint64_t begin_ns, double round_ns)
 {
     double holdoff_ns = (double)load(&proxy->holdoff_ns);
-    proxy->earliest_ns = begin_ns;
+    bool polls = load(&proxy->polls) > 0;
+    proxy->earliest_ns = begin_ns + (polls ? (uint64_t)round_ns : 0);
     if (holdoff_ns > 0)
-        proxy->earliest_ns += (uint64_t)random_exponential(&proxy->random, holdoff_ns);
+        proxy->earliest_ns += (uint64_t)core_holdoff_ns(&proxy->random, holdoff_ns, polls);
 }
 
 /* Serves all that waits now; they are done together, when the last one is. */
@@ -183,7 +185,6 @@ static void serve_round(struct proxy *proxy)
     double modelled_ns = 0;
     struct descriptor *d;
 
-    hold_off(proxy, begin_ns);
     settle(proxy, 0, before_ns);
     for (uint32_t n = ring_depth(&proxy->in); n > 0 && (d = ring_pop(&proxy->in)); n--) {
         struct descriptor *done = ring_slot(&proxy->out); /* as many as in: there is one */
@@ -193,6 +194,7 @@ static void serve_round(struct proxy *proxy)
         done->tag = d->tag;
         ring_submit(&proxy->out, done);
     }
+    hold_off(proxy, begin_ns, modelled_ns + wake_ns);
     ring_release(&proxy->in);
     doorbell_ring(&proxy->agent->io_bell);
     settle(proxy, modelled_ns, wake_ns - before_ns);
@@ -274,6 +276,7 @@ void proxy_set(struct proxy *proxy, const struct profile *profile)
     store(&proxy->wake_ns, wake_ns);
     store(&proxy->before_ns, wake_ns * value[PROFILE_WAKE_BEFORE]);
     store(&proxy->holdoff_ns, path_holdoff_ns(profile, server));
+    store(&proxy->polls, value[PROFILE_POLLS]);
     store(&proxy->eager_bytes, value[PROFILE_EAGER_BYTES]);
 }
 
@@ -317,7 +320,7 @@ bool proxy_serve_alone(struct proxy *proxy, double cost_ns)
     burn_by_hand(proxy, before_ns + cost_ns);
     metric_add(m->modelled[proxy->direction], cost_ns / 1e9);
     metric_add(m->modelled[MODELLED_WAKE], before_ns / 1e9);
-    hold_off(proxy, begin_ns);
+    hold_off(proxy, begin_ns, cost_ns + wake_ns);
     double left_ns = wake_ns - before_ns;
     bool to_thread = left_ns > THREAD_NS;
     if (!to_thread) { /* that little is burnt here the next time */

@@ -80,6 +80,11 @@ static double done_ns(struct core *core, double begin_ns, double cpu_ns)
     return end_ns;
 }
 
+double core_holdoff_ns(struct random_stream *stream, double mean_ns, bool polls)
+{
+    return polls ? 2 * mean_ns * random_unit(stream) : random_exponential(stream, mean_ns);
+}
+
 struct core_round core_round(struct core *core)
 {
     const struct core_settings *settings = &core->settings;
@@ -97,9 +102,9 @@ struct core_round core_round(struct core *core)
     round.done_ns = round.end_ns - (1 - settings->wake_before) * settings->wake_ns / settings->pace;
     core->free_ns = round.end_ns;
     core->eager_part = random_unit(&core->eager_stream);
-    core->earliest_ns = round.begin_ns;
+    core->earliest_ns = settings->polls ? round.end_ns : round.begin_ns;
     if (settings->holdoff_ns > 0)
-        core->earliest_ns += random_exponential(&core->stream, settings->holdoff_ns);
+        core->earliest_ns += core_holdoff_ns(&core->stream, settings->holdoff_ns, settings->polls);
 
     count_waiting(core, round.begin_ns);
     account->busy_ns += cpu_ns;

@@ -5,9 +5,10 @@
  * wake-up is why the measured cost of a message falls with load: at a low rate each message pays
  * for one, at a high rate a round carries many.
  *
- * Two rounds begin at least the hold-off apart: interrupts are moderated, and a core that has just
- * served polls a while before it sleeps. How long is drawn from an exponential distribution, for a
- * fixed one would make the cost jump wherever it holds one more message. Now and then others take
+ * Two rounds begin at least the hold-off apart, as interrupts are moderated; a core that polls pauses
+ * so long after each round instead. How long is drawn, for a fixed one would make the cost jump
+ * wherever it holds one more message: a moderation from an exponential distribution, a pause evenly
+ * from nothing to twice its mean, for a loop's pauses have an end. Now and then others take
  * the core (kernel threads, other interrupts): stalls, of which the core's owner sees only that it
  * can't have the whole of it. host_share is what is left.
  *
@@ -21,6 +22,8 @@
 #ifndef DPUMESH_MODEL_CORE_H
 #define DPUMESH_MODEL_CORE_H
 
+#include <stdbool.h>
+
 #include "model/account.h"
 #include "model/random.h"
 
@@ -29,6 +32,7 @@ struct core_settings {
     double wake_before; /* part of the wake-up before the messages are served, 0 to 1; the rest is
                            going back to sleep, which nobody waits for */
     double holdoff_ns;  /* mean time from one round's begin to the next; 0: none */
+    bool polls;         /* from its end */
     double eager_bytes; /* so many waiting end the hold-off, on the average over rounds where it is
                            no whole number of messages; 0: only time does */
     double share;       /* of the core that we get, above 0, at most 1 */
@@ -63,6 +67,9 @@ struct core_round {
 
 /* Makes a sleeping core. The seed is for hold-off and stalls. */
 void core_init(struct core *core, const struct core_settings *settings, uint64_t seed);
+
+/* Draws a hold-off with this mean, in ns: of a core that polls, or of moderated interrupts. */
+double core_holdoff_ns(struct random_stream *stream, double mean_ns, bool polls);
 
 /* A message arrives, which will need that much CPU and touch that many bytes. */
 void core_offer(struct core *core, double now_ns, double service_ns, double bytes);

@@ -48,6 +48,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
     struct core_settings settings = {.wake_ns = value[PROFILE_WAKE_NS],
                                      .wake_before = value[PROFILE_WAKE_BEFORE],
                                      .holdoff_ns = value[PROFILE_HOLDOFF_NS],
+                                     .polls = value[PROFILE_POLLS] > 0,
                                      .eager_bytes = value[PROFILE_EAGER_BYTES],
                                      .share = value[PROFILE_HOST_SHARE],
                                      .pace = path_host_share(profile, load->frame_bytes) /

@@ -80,9 +80,20 @@ struct rounds {
     double load;       /* part of the core that messages take */
     double wake_ns;    /* a round besides */
     double holdoff_ns; /* mean */
+    bool polls;        /* it is a pause after a round */
     double eager_ns;   /* until so many bytes have come that they end the hold-off */
     double share;
 };
+
+/* The integral of P(H > t) from 0 to t: of a hold-off, what is over by then. */
+static double held_ns(const struct rounds *rounds, double t)
+{
+    double h = rounds->holdoff_ns;
+
+    if (!rounds->polls)
+        return h * (1 - exp(-t / h));
+    return t < 2 * h ? t - t * t / (4 * h) : h;
+}
 
 /*
  * Mean time from one round of a core to the next, in ns. A round is as long as the wake-up and the
@@ -91,6 +102,7 @@ struct rounds {
  * exponential with mean h, and A = max(gap, R), R = (wake + load * C) / share, the cycle is C =
  * E[max(A, min(H, eager))] = A + h (exp(-A / h) - exp(-max(A, eager) / h)). The right side grows
  * slower than C, so there is one solution.
+ * A core that polls holds off from R on, evenly up to 2h: C = R + E[max(A - R, min(H, eager - R))].
  */
 static double cycle_ns(const struct rounds *rounds)
 {
@@ -101,10 +113,11 @@ static double cycle_ns(const struct rounds *rounds)
 
     for (int i = 0; i < 100 && high_ns - low_ns > 1e-9 * high_ns; i++) {
         double cycle = (low_ns + high_ns) / 2;
-        double a = fmax(rounds->gap_ns, (rounds->wake_ns + rounds->load * cycle) / rounds->share);
-        double next = a;
+        double round_ns = (rounds->wake_ns + rounds->load * cycle) / rounds->share;
+        double from_ns = rounds->polls ? round_ns : 0; /* of the hold-off */
+        double next = fmax(rounds->gap_ns, round_ns), a = next - from_ns;
         if (h > 0)
-            next += h * (exp(-a / h) - exp(-fmax(a, rounds->eager_ns) / h));
+            next += held_ns(rounds, fmax(a, rounds->eager_ns - from_ns)) - held_ns(rounds, a);
         if (next > cycle)
             low_ns = cycle;
         else
@@ -133,6 +146,7 @@ void path_estimate(const struct profile *profile, double frame_bytes, double rat
         .load = rate * client_ns,
         .wake_ns = value[PROFILE_WAKE_NS],
         .holdoff_ns = value[PROFILE_HOLDOFF_NS],
+        .polls = value[PROFILE_POLLS] > 0,
         .eager_ns = INFINITY,
         .share = share,
     };

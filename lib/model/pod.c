@@ -48,6 +48,7 @@ static void lane_init(struct pod *pod, enum pod_direction direction, const struc
 
     lane->host = path_host_cost(profile, server);
     struct core_settings settings = {.holdoff_ns = path_holdoff_ns(profile, server),
+                                     .polls = value[PROFILE_POLLS] > 0,
                                      .eager_bytes = value[PROFILE_EAGER_BYTES],
                                      .share = 1,
                                      .batch_max = (unsigned)value[PROFILE_RING_SLOTS]};

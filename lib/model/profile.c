@@ -18,6 +18,10 @@ const struct profile_row profile_rows[PROFILE_PARAMETERS] = {
                              "part of a wake-up that the messages wait for", 0},
     [PROFILE_HOLDOFF_NS] = {"holdoff", "ns", 0, 1e10, 0,
                             "mean time from one wake-up to the next at the earliest", 0},
+    [PROFILE_POLLS] = {"polls", "1", 0, 1, 0,
+                       "1: the hold-off is a pause after each round, of a core that polls; 0: it "
+                       "counts from a round's begin, as interrupts are moderated",
+                       1},
     [PROFILE_EAGER_BYTES] = {"eager", "B", 0, 1e9, 0,
                              "so many bytes waiting end the hold-off; 0: only time does", 1},
     [PROFILE_SERVER_RATIO] = {"serverRatio", "1", 0, 100, 1,
