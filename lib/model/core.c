@@ -103,7 +103,9 @@ struct core_round core_round(struct core *core)
     core->free_ns = round.end_ns;
     core->eager_part = random_unit(&core->eager_stream);
     core->earliest_ns = settings->polls ? round.end_ns : round.begin_ns;
-    if (settings->holdoff_ns > 0)
+    /* Nobody pauses who sees that there is more. */
+    bool more = round.messages < core->waiting;
+    if (settings->holdoff_ns > 0 && !(settings->polls && more))
         core->earliest_ns += core_holdoff_ns(&core->stream, settings->holdoff_ns, settings->polls);
 
     count_waiting(core, round.begin_ns);

@@ -6,7 +6,7 @@
  * for one, at a high rate a round carries many.
  *
  * Two rounds begin at least the hold-off apart, as interrupts are moderated; a core that polls pauses
- * so long after each round instead. How long is drawn, for a fixed one would make the cost jump
+ * so long after each round that leaves nothing instead. How long is drawn, for a fixed one would make the cost jump
  * wherever it holds one more message: a moderation from an exponential distribution, a pause evenly
  * from nothing to twice its mean, for a loop's pauses have an end. Now and then others take
  * the core (kernel threads, other interrupts): stalls, of which the core's owner sees only that it

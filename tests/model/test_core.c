@@ -60,6 +60,7 @@ Test(core, conserves_work_and_order)
             .wake_ns = (double)random_range(&stream, 0, 5000),
             .wake_before = random_unit(&stream),
             .holdoff_ns = round % 3 ? (double)random_range(&stream, 0, 20000) : 0,
+            .polls = round % 7 < 3,
             .eager_bytes = round % 4 ? 0 : 700,
             .share = round % 2 ? 1 : 0.5 + 0.5 * random_unit(&stream),
             .stall_ns = round % 5 ? 0 : 30000,
@@ -151,6 +152,38 @@ Test(core, hold_off_and_eagerness)
     for (unsigned i = 1; i <= 100; i++)
         served += offer(&core, i * 1000, 10);
     cr_assert_eq(core.account.operations, 10, "%lu", (unsigned long)core.account.operations);
+}
+
+/* Who polls pauses after a round, evenly up to twice the mean; else the hold-off is from its begin. */
+Test(core, pauses_or_holds_off)
+{
+    enum { ROUNDS = 20000 };
+
+    for (int polls = 0; polls <= 1; polls++) {
+        struct core_settings settings = {
+            .wake_ns = 3000, .holdoff_ns = 1000, .polls = polls, .share = 1};
+        struct core core;
+        double pauses_ns = 0, longest_ns = 0, end_ns = 0;
+        core_init(&core, &settings, 3);
+        for (unsigned i = 0; i < ROUNDS; i++) {
+            core_offer(&core, end_ns, 0, 8);
+            struct core_round round = core_round(&core);
+            pauses_ns += round.begin_ns - end_ns;
+            longest_ns = fmax(longest_ns, round.begin_ns - end_ns);
+            end_ns = round.end_ns;
+        }
+        /* Of an exponential hold-off what exceeds the round is left: 1000 exp(-3). */
+        cr_assert_float_eq(pauses_ns / ROUNDS, polls ? 1000 : 50, 15, "%g", pauses_ns / ROUNDS);
+        cr_assert(polls ? longest_ns <= 2000 : longest_ns > 2000, "%g", longest_ns);
+        if (!polls)
+            continue;
+        settings.batch_max = 1;
+        core_init(&core, &settings, 3);
+        core_offer(&core, 0, 0, 8);
+        core_offer(&core, 0, 0, 8);
+        end_ns = core_round(&core).end_ns;
+        cr_assert_eq(core_round(&core).begin_ns, end_ns, "what a round left has no pause");
+    }
 }
 
 /* Who waits for others in the midst of a round is slower, but needs no more CPU. */

@@ -212,6 +212,24 @@ Test(profile_curves, more_messages_cost_more)
     }
 }
 
+/* Small messages fill a core's rounds: up to the ceiling all are carried, past it no fewer. */
+Test(profile_curves, rounds_that_are_full_carry_the_ceiling)
+{
+    static const double loads[] = {0.9, 0.97, 1.03};
+
+    for (size_t i = 0; i < NAMES; i++) {
+        struct profile profile = load(names[i]);
+        struct path_means means;
+        path_estimate(&profile, 64, 1, &means);
+        for (size_t k = 0; k < sizeof loads / sizeof loads[0]; k++) {
+            struct path_result got = simulate(&profile, 64, loads[k] * means.ceiling_per_s, 400000);
+            cr_assert_float_eq(got.achieved_per_s / means.ceiling_per_s, fmin(loads[k], 1), 0.02,
+                               "%s x%g: %g, ceiling %g", names[i], loads[k], got.achieved_per_s,
+                               means.ceiling_per_s);
+        }
+    }
+}
+
 /* What is refused changes nothing for what is carried. */
 Test(profile_curves, flat_past_the_ceiling)
 {
