@@ -5,12 +5,12 @@
  * wake-up is why the measured cost of a message falls with load: at a low rate each message pays
  * for one, at a high rate a round carries many.
  *
- * Two rounds begin at least the hold-off apart, as interrupts are moderated; a core that polls pauses
- * so long after each round that leaves nothing instead. How long is drawn, for a fixed one would make the cost jump
- * wherever it holds one more message: a moderation from an exponential distribution, a pause evenly
- * from nothing to twice its mean, for a loop's pauses have an end. Now and then others take
- * the core (kernel threads, other interrupts): stalls, of which the core's owner sees only that it
- * can't have the whole of it. host_share is what is left.
+ * Two rounds begin at least the hold-off apart, as interrupts are moderated; a core that polls
+ * pauses so long after each round that leaves nothing instead. How long is drawn, for a fixed one
+ * would make the cost jump wherever it holds one more message: a moderation from an exponential
+ * distribution, a pause evenly from nothing to twice its mean, for a loop's pauses have an end. Now
+ * and then others take the core (kernel threads, other interrupts): stalls, of which the core's
+ * owner sees only that it can't have the whole of it. host_share is what is left.
  *
  *     core_offer(&core, now_ns, service_ns, bytes);             a message arrives
  *     while (core_due_ns(&core) <= now_ns) {                    due by a timer, or the next arrival

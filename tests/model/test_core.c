@@ -154,7 +154,8 @@ Test(core, hold_off_and_eagerness)
     cr_assert_eq(core.account.operations, 10, "%lu", (unsigned long)core.account.operations);
 }
 
-/* Who polls pauses after a round, evenly up to twice the mean; else the hold-off is from its begin. */
+/* Who polls pauses after a round, evenly up to twice the mean; else the hold-off is from its begin.
+ */
 Test(core, pauses_or_holds_off)
 {
     enum { ROUNDS = 20000 };
