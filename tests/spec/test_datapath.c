@@ -160,7 +160,7 @@ Test(datapath, refused_by_the_agent)
          "a.json: datapath.profile: mine is a profile of kind direct, but mode is sidecar; name "
          "one of kind sidecar, or change the mode"},
         {deep, "a.json: datapath.profile.parameters.armWorkers: missing; give the Arm workers of "
-               "a DPU; 0: none, in 1"},
+               "a DPU; 0: none"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cleanup_problems struct problems problems = PROBLEMS_INIT;
