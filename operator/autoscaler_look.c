@@ -53,7 +53,7 @@ struct look {
 /* Reads the spec when it is not the one that was read last. */
 static void read_service(struct scaled *scaled, const struct kube_object *kept)
 {
-    uint64_t digest = trim_uid(kept->data); /* the object without its status */
+    uint64_t digest = trim_dpuservice_digest(kept);
     free(scaled->resource_version);
     scaled->resource_version = xstrdup(kept->resource_version);
     if (digest == scaled->digest)

@@ -16,7 +16,8 @@ static bool take_version(struct autoscaler *a, struct scaled *scaled)
     struct kube_store *store = kube_controller_store(a->options.controller, SOURCE_DPUSERVICES);
     cleanup_kube_object const struct kube_object *kept =
         kube_store_get(store, scaled->namespace, scaled->name);
-    if (!kept || trim_uid(kept->uid) != scaled->uid || trim_uid(kept->data) != scaled->digest)
+    if (!kept || trim_uid(kept->uid) != scaled->uid ||
+        trim_dpuservice_digest(kept) != scaled->digest)
         return false;
     free(scaled->resource_version);
     scaled->resource_version = xstrdup(kept->resource_version);

@@ -131,6 +131,11 @@ const char *trim_dpuservice_address(const struct kube_object *object)
     return object->data;
 }
 
+uint64_t trim_dpuservice_digest(const struct kube_object *object)
+{
+    return trim_uid(text_of(object));
+}
+
 bool trim_dpuservice_differs(const struct kube_object *before, const struct kube_object *after)
 {
     return strcmp(text_of(before), text_of(after)) != 0;

@@ -42,6 +42,9 @@ int trim_dpuservice_read(const struct kube_object *object, json_t **ret_object,
 /* Where it answers, as service_address() has it; "": it was too large to be kept. */
 const char *trim_dpuservice_address(const struct kube_object *object);
 
+/* A digest of it without its status. */
+uint64_t trim_dpuservice_digest(const struct kube_object *object);
+
 /* Whether two kept DpuServices differ in more than status. */
 bool trim_dpuservice_differs(const struct kube_object *before, const struct kube_object *after);
 

@@ -139,6 +139,8 @@ Test(trim, dpuservice_differs)
         cr_expect_eq(trim_matters(NULL, before, after), changes[i].matters, "%s", changes[i].path);
         cr_expect_eq(trim_dpuservice_differs(before, after), changes[i].differs, "%s",
                      changes[i].path);
+        cr_expect_eq(trim_dpuservice_digest(before) != trim_dpuservice_digest(after),
+                     changes[i].differs, "%s", changes[i].path);
     }
 }
 
