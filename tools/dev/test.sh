@@ -263,6 +263,7 @@ wait_fuzzer() {
 tier_demo() {
   # An address of its own, so that it may run beside a `dpumesh up` of the developer's.
   local output=$top/build/log/demo.log grown
+  mkdir -p "$top/build/log"
   bash tools/dev/demo.sh --address 127.78.0.1 --brief < /dev/null | tee "$output" | grep -v '^\[Client' || return
   # Three replicas answer three times what one does; a loaded machine may spoil some of it, not half.
   grown=$(sed -nE 's/^ +3 +[0-9]+ +([0-9.]+)x$/\1/p' "$output")
