@@ -112,21 +112,12 @@ static const struct field graph_fields[] = {
 static const struct record graph_record = {FIELDS(graph_fields),
                                            .size = sizeof(struct graph_parameters)};
 
-char *parameters_origin(const struct place *at)
-{
-    cleanup_problems struct problems one = PROBLEMS_INIT;
-
-    place_problem(at, &one, "%s", "");
-    one.texts[0][strlen(one.texts[0]) - strlen(": ")] = '\0';
-    return xstrdup(one.texts[0]);
-}
-
 void parameters_note(const struct reading *reading, const struct place *at, const char *sentence)
 {
-    cleanup_problems struct problems one = PROBLEMS_INIT;
+    cleanup_free char *origin = place_origin(at);
+    cleanup_free char *note = xasprintf("%s: %s", origin, sentence);
 
-    place_problem(at, &one, "%s", sentence);
-    json_array_append_new(reading->parameters->notes, json_string_nocheck(one.texts[0]));
+    json_array_append_new(reading->parameters->notes, json_string_nocheck(note));
 }
 
 const char *parameters_keep(const struct reading *reading, char *text)
@@ -185,7 +176,7 @@ static void read_graph(const struct reading *reading, json_t *object, const stru
                 : parameters_keep(reading, xasprintf("%.17g", given.probability.value));
     if (counts(reading, object, "dbs", "database")) {
         struct place dbs = PLACE_KEY(at, "dbs");
-        reading->parameters->databases_from = parameters_keep(reading, parameters_origin(&dbs));
+        reading->parameters->databases_from = parameters_keep(reading, place_origin(&dbs));
         take_databases(reading, json_object_get(object, "dbs"));
     }
 }

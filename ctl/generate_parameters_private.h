@@ -13,9 +13,6 @@ struct reading {
     struct problems *problems;
 };
 
-/* "FILE: /POINTER" of a place, owned by the caller. */
-char *parameters_origin(const struct place *at);
-
 /* Notes what becomes of a part of a file. */
 void parameters_note(const struct reading *reading, const struct place *at, const char *sentence);
 

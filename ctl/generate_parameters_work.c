@@ -70,7 +70,7 @@ static void take_function(const struct reading *reading, const char *id, json_t 
         place_problem(&whose, reading->problems, "must be service or database");
         return;
     }
-    cleanup_free char *origin = parameters_origin(at);
+    cleanup_free char *origin = place_origin(at);
     json_array_append_new(database ? parameters->database_functions : parameters->functions,
                           json_pack("{s:s, s:s, s:O, s:o}", "id", id, "origin", origin, "ratio",
                                     probability, "settings", settings_of(value, id)));
@@ -102,7 +102,7 @@ static void take_overrides(const struct reading *reading, json_t *value, const s
         }
     }
     reading->parameters->overrides = json_incref(value);
-    reading->parameters->overrider = parameters_keep(reading, parameters_origin(at));
+    reading->parameters->overrider = parameters_keep(reading, place_origin(at));
 }
 
 /* What holds for all; at: of the value. */

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "base/text.h"
+
 enum {
     PROBLEM_BYTES_MAX = 8192, /* one sentence; longer ones are cut */
     KEY_BYTES_MAX = 64        /* of a key in a path */
@@ -75,6 +78,22 @@ int place_pointer(const struct place *place, struct buffer *out)
     return ret < 0 || !place->parent ? ret : put_token(place, out);
 }
 
+static const struct source *place_source(const struct place *place)
+{
+    while (place->parent)
+        place = place->parent;
+    return place->source;
+}
+
+char *place_origin(const struct place *place)
+{
+    cleanup_buffer struct buffer pointer = BUFFER_INIT(PROBLEM_BYTES_MAX);
+
+    place_pointer(place, &pointer);
+    return text_one_line(xasprintf("%s%s%s", place_source(place)->file, place->parent ? ": " : "",
+                                   buffer_terminate(&pointer)));
+}
+
 /* Appends where place comes from; false, and nothing, when neither it nor a parent has an origin.
  */
 static bool put_origin(const struct place *place, const json_t *origins, struct buffer *out)
@@ -88,13 +107,6 @@ static bool put_origin(const struct place *place, const json_t *origins, struct 
     if (!place->parent || !put_origin(place->parent, origins, out))
         return false;
     return put_token(place, out) == 0;
-}
-
-static const struct source *place_source(const struct place *place)
-{
-    while (place->parent)
-        place = place->parent;
-    return place->source;
 }
 
 /*

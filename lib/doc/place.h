@@ -66,6 +66,10 @@ int place_path(const struct place *place, struct buffer *out);
  * a line can't show becomes "?". 0 or -ENOBUFS. */
 int place_pointer(const struct place *place, struct buffer *out);
 
+/* "FILE: /POINTER" of a place in a file that is known, "FILE" of its root; one line, owned by the
+ * caller. */
+char *place_origin(const struct place *place);
+
 /*
  * The line of the place, or of its nearest parent whose line is known (a missing field's line is
  * its record's); 0: not known.

@@ -82,26 +82,11 @@ const struct record *workmodel_workload_record(void)
     return workmodel_named(workmodel_spec_record(), "workload")->record;
 }
 
-char *convert_origin(const struct place *from)
-{
-    cleanup_buffer struct buffer text = BUFFER_INIT(ORIGIN_BYTES_MAX);
-    const struct place *root = from;
-
-    while (root->parent)
-        root = root->parent;
-    buffer_printf(&text, "%s: ", root->source->file);
-    size_t length = text.length;
-    place_pointer(from, &text);
-    if (text.length == length) /* the whole file */
-        text.length -= 2;
-    return xstrdup(buffer_terminate(&text));
-}
-
 void convert_remember(struct conversion *conversion, const struct place *to,
                       const struct place *from)
 {
     cleanup_buffer struct buffer path = BUFFER_INIT(ORIGIN_BYTES_MAX);
-    cleanup_free char *origin = convert_origin(from);
+    cleanup_free char *origin = place_origin(from);
 
     /* A file's name may be anything; these texts are never written as JSON. */
     if (place_path(to, &path) == 0)
@@ -111,7 +96,7 @@ void convert_remember(struct conversion *conversion, const struct place *to,
 
 void convert_note(struct conversion *conversion, const struct place *from, const char *format, ...)
 {
-    cleanup_free char *origin = convert_origin(from);
+    cleanup_free char *origin = place_origin(from);
     va_list arguments;
 
     va_start(arguments, format);

@@ -22,7 +22,7 @@ static void remember_call(struct conversion *conversion, const char *label, doub
         .caller = conversion->index,
         .callee = label,
         .length = mark ? (size_t)(mark - label) : strlen(label),
-        .origin = convert_origin(from),
+        .origin = place_origin(from),
         .certain = probability >= 1 && !sampled && !conversion->alternative,
         .never = probability <= 0,
     };

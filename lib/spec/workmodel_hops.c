@@ -88,7 +88,7 @@ void workmodel_add_hops(const struct workmodel_calls *calls, const struct place 
         struct place at =
             PLACE_KEY(model, json_string_value(json_object_get(
                                  json_object_get(document->object, "metadata"), "name")));
-        cleanup_free char *origin = convert_origin(&at);
+        cleanup_free char *origin = place_origin(&at);
         cleanup_free char *note =
             xasprintf("%s: up to %u calls in a row lead to it; a request that came by more than %u "
                       "is answered 508",

@@ -56,9 +56,6 @@ const struct record *workmodel_workload_record(void);
 void convert_note(struct conversion *conversion, const struct place *from, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* "FILE: POINTER" of a place, owned by the caller. */
-char *convert_origin(const struct place *from);
-
 /* Remembers that the document's part at `to` comes from `from`. */
 void convert_remember(struct conversion *conversion, const struct place *to,
                       const struct place *from);

@@ -380,7 +380,7 @@ void convert_begin(struct conversion *conversion, const char *name, const struct
                                         "spec.workload",
                                         "spec.resources",
                                         "spec.podTemplate"};
-    cleanup_free char *text = convert_origin(from);
+    cleanup_free char *text = place_origin(from);
     json_auto_t *origin = json_string_nocheck(text);
 
     conversion->name = name;

@@ -119,3 +119,14 @@ Test(place, origins)
     expect(&inner, "b.json: /x/y: wrong by 3");
     expect(&root, "a.json: s0: wrong by 3");
 }
+
+Test(place, origin)
+{
+    struct source source = {.file = "a\nb.json", .pointers = true};
+    struct place root = PLACE_ROOT(&source), key = PLACE_KEY(&root, "s/0");
+    struct place item = PLACE_INDEX(&key, 2);
+    cleanup_free char *whole = place_origin(&root), *part = place_origin(&item);
+
+    cr_expect_str_eq(whole, "a b.json");
+    cr_expect_str_eq(part, "a b.json: /s~10/2");
+}
