@@ -75,7 +75,7 @@ static char *address_of(const json_t *object)
     const json_t *ports = json_object_get(json_object_get(spec, "service"), "ports");
     unsigned port = trim_number(ports, "http");
     const char *path = trim_text(json_object_get(spec, "workload"), "path");
-    return service_address(port ? port : CHILD_HTTP_PORT, *path ? path : "/api/v1");
+    return service_address(port ? port : CHILD_HTTP_PORT, *path ? path : WORKLOAD_PATH_DEFAULT);
 }
 
 /* JSON without what nobody reads: managed fields, annotations, foreign labels. Three texts: where

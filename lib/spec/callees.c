@@ -18,19 +18,20 @@ char *callees_fallback(const struct dpuservice *service)
     return service_address(CHILD_HTTP_PORT, service->workload.path);
 }
 
-/* Names of services, borrowed. */
+/* Names of services that a service calls, borrowed. */
 struct names {
+    const struct dpuservice *caller;
     size_t count, capacity;
     const char **items;
 };
 
 /* Adds the callee when calls to it are made, and where is not said. */
-static void add(const struct dpuservice *service, const char *name, struct names *names)
+static void add(struct names *names, const char *name)
 {
-    const struct egress_destination *special =
-        egress_destination(&service->egress, name, strlen(name));
+    const struct egress_settings *egress = &names->caller->egress;
+    const struct egress_destination *special = egress_destination(egress, name, strlen(name));
 
-    if ((special && special->url) || !egress_forwards(&service->egress, special))
+    if ((special && special->url) || !egress_forwards(egress, special))
         return;
     if (names->count == names->capacity) {
         names->capacity = names->capacity * 2 + 8;
@@ -39,12 +40,9 @@ static void add(const struct dpuservice *service, const char *name, struct names
     names->items[names->count++] = name;
 }
 
-static void add_groups(const struct dpuservice *service, const struct external_group *groups,
-                       size_t count, struct names *names)
+static void add_call(void *names, const struct external_call *call)
 {
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < groups[i].call_count; j++)
-            add(service, groups[i].calls[j].service, names);
+    add(names, call->service);
 }
 
 static int compare(const void *a, const void *b)
@@ -52,16 +50,13 @@ static int compare(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void find(const struct dpuservice *service, struct names *names)
+static void find(struct names *names)
 {
-    const struct workload_settings *workload = &service->workload;
+    const struct egress_settings *egress = &names->caller->egress;
 
-    add_groups(service, workload->groups, workload->group_count, names);
-    for (size_t i = 0; i < workload->behavior_count; i++)
-        add_groups(service, workload->behaviors[i].groups, workload->behaviors[i].group_count,
-                   names);
-    for (size_t i = 0; i < service->egress.destination_count; i++)
-        add(service, service->egress.destinations[i].name, names);
+    workload_each_call(&names->caller->workload, add_call, names);
+    for (size_t i = 0; i < egress->destination_count; i++)
+        add(names, egress->destinations[i].name);
     if (names->count > 0)
         qsort(names->items, names->count, sizeof(*names->items), compare);
 }
@@ -69,12 +64,12 @@ static void find(const struct dpuservice *service, struct names *names)
 void callees_resolve(struct dpuservice *service, char *(*look)(void *context, const char *name),
                      void *context)
 {
-    struct names names = {0, 0, NULL};
+    struct names names = {.caller = service};
     cleanup_free char *fallback = callees_fallback(service);
 
     json_decref(service->callees);
     service->callees = json_object();
-    find(service, &names);
+    find(&names);
     for (size_t i = 0; i < names.count; i++) {
         const char *name = names.items[i];
         if (i > 0 && strcmp(name, names.items[i - 1]) == 0)

@@ -92,6 +92,11 @@ struct workload_settings {
  * asked for; 0: no disk is used. */
 uint64_t workload_disk_bytes(const struct workload_settings *workload);
 
+/* Gives each call that the service may make to `each`, those of alternative behaviours too. */
+void workload_each_call(const struct workload_settings *workload,
+                        void (*each)(void *context, const struct external_call *call),
+                        void *context);
+
 /* caFrom: a key of an object in the namespace, which the pods have as a file. */
 enum key_object { KEY_OF_NOTHING, KEY_OF_CONFIG_MAP, KEY_OF_SECRET, KEY_OBJECTS };
 
@@ -233,14 +238,17 @@ extern const struct field_pattern pattern_behavior, pattern_absolute_path;
 
 enum { BEHAVIORS_MAX = 16 };
 
+/* Where a service answers that does not say it. */
+#define WORKLOAD_PATH_DEFAULT "/api/v1"
+
 /*
  * The fields of spec.workload (DpuService) and workload (agent) that both have; `type` is the
  * struct that the workload table belongs to, `member` its struct workload_settings.
  */
 #define WORKLOAD_PATH_FIELD(owner, member)                                                         \
     {                                                                                              \
-        .name = "path", .type = FIELD_STRING, FIELD_AT(owner, member.path), .fallback = "/api/v1", \
-        .min = 1, .max = 256, .pattern = &pattern_path,                                            \
+        .name = "path", .type = FIELD_STRING, FIELD_AT(owner, member.path),                        \
+        .fallback = WORKLOAD_PATH_DEFAULT, .min = 1, .max = 256, .pattern = &pattern_path,         \
         .help = "HTTP path and bridge path at which the service answers."                          \
     }
 #define WORKLOAD_CALL_FIELDS(owner, member)                                                        \

@@ -259,3 +259,20 @@ uint64_t workload_disk_bytes(const struct workload_settings *workload)
     }
     return most * workload->threads;
 }
+
+static void each_of(const struct external_group *groups, size_t count,
+                    void (*each)(void *context, const struct external_call *call), void *context)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < groups[i].call_count; j++)
+            each(context, &groups[i].calls[j]);
+}
+
+void workload_each_call(const struct workload_settings *workload,
+                        void (*each)(void *context, const struct external_call *call),
+                        void *context)
+{
+    each_of(workload->groups, workload->group_count, each, context);
+    for (size_t i = 0; i < workload->behavior_count; i++)
+        each_of(workload->behaviors[i].groups, workload->behaviors[i].group_count, each, context);
+}

@@ -101,27 +101,24 @@ enum { EDGES_ROOM = 64 /* at first */ };
 
 struct edge_list {
     json_t *index; /* name to place */
+    size_t caller; /* whose calls are added */
     size_t count, room;
     struct workmodel_edge *items;
 };
 
-static void add_groups(size_t caller, const struct external_group *groups, size_t count,
-                       struct edge_list *list)
+static void add_edge(void *context, const struct external_call *call)
 {
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < groups[i].call_count; j++) {
-            const struct external_call *call = &groups[i].calls[j];
-            const json_t *callee = json_object_get(list->index, call->service);
-            if (!callee || call->probability <= 0)
-                continue;
-            if (list->count == list->room) {
-                list->room *= 2;
-                list->items = xreallocarray(list->items, list->room, sizeof(*list->items));
-            }
-            list->items[list->count++] = (struct workmodel_edge){
-                .caller = caller, .callee = (size_t)json_integer_value(callee)};
-        }
+    struct edge_list *list = context;
+    const json_t *callee = json_object_get(list->index, call->service);
+
+    if (!callee || call->probability <= 0)
+        return;
+    if (list->count == list->room) {
+        list->room *= 2;
+        list->items = xreallocarray(list->items, list->room, sizeof(*list->items));
     }
+    list->items[list->count++] = (struct workmodel_edge){
+        .caller = list->caller, .callee = (size_t)json_integer_value(callee)};
 }
 
 unsigned *workmodel_depths(const struct application *application)
@@ -133,10 +130,8 @@ unsigned *workmodel_depths(const struct application *application)
     for (size_t i = 0; i < application->count; i++)
         json_object_set_new(index, application->services[i]->name, json_integer((json_int_t)i));
     for (size_t i = 0; i < application->count; i++) {
-        const struct workload_settings *workload = &application->services[i]->workload;
-        add_groups(i, workload->groups, workload->group_count, &list);
-        for (size_t j = 0; j < workload->behavior_count; j++)
-            add_groups(i, workload->behaviors[j].groups, workload->behaviors[j].group_count, &list);
+        list.caller = i;
+        workload_each_call(&application->services[i]->workload, add_edge, &list);
     }
     unsigned *depths = depths_of(list.items, list.count, application->count);
     free(list.items);
