@@ -236,7 +236,7 @@ static int generate_all(const struct generate *generate, const char *first, stru
         ret = generate_calls(generate, &graph, &services, err);
     if (ret < 0)
         return complain(STATUS_USAGE, "%s", error_message(*err));
-    if (generate_work(generate, services, generate->parameters.notes, &model, &problems) < 0) {
+    if (generate_work(generate, services, &model, &problems) < 0) {
         problems_print(&problems, stderr, "dpumesh: ");
         return STATUS_USAGE;
     }

@@ -83,10 +83,10 @@ int generate_calls(const struct generate *generate, const struct service_graph *
 /*
  * Gives each of the services its work, by the ratios of the options or of muBench's file, and what
  * else these set: muBench's workmodel.json. 0 and *ret_model (owned by the caller), or -EINVAL and
- * problems. Overrides of services that there are not go to notes, which may be NULL.
+ * problems. Overrides of services that there are not are added to the parameters' notes.
  */
-int generate_work(const struct generate *generate, json_t *services, json_t *notes,
-                  json_t **ret_model, struct problems *problems);
+int generate_work(const struct generate *generate, json_t *services, json_t **ret_model,
+                  struct problems *problems);
 
 /* Whether the service is one of the databases: of --database, or by muBench's databases_prefix. */
 bool generate_is_database(const struct generate *generate, const char *name);

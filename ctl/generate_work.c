@@ -217,7 +217,7 @@ static json_t *find_function(json_t *list, const char *id)
 }
 
 /* muBench's override: this service has that function, or a sidecar. */
-static void override(const struct generate_parameters *parameters, json_t *model, json_t *notes,
+static void override(const struct generate_parameters *parameters, json_t *model,
                      struct problems *problems)
 {
     const char *name;
@@ -234,10 +234,10 @@ static void override(const struct generate_parameters *parameters, json_t *model
         if (id && !function)
             problem_add(problems, "%s/%s/function_id: no function %.64s", parameters->overrider,
                         name, id);
-        if (!service && notes) {
+        if (!service) {
             cleanup_free char *note = xasprintf("%s/%s: no such service in this graph; left out",
                                                 parameters->overrider, name);
-            json_array_append_new(notes, json_string_nocheck(note));
+            json_array_append_new(parameters->notes, json_string_nocheck(note));
         }
         if (service && function)
             json_object_update(service, json_object_get(function, "settings"));
@@ -246,8 +246,8 @@ static void override(const struct generate_parameters *parameters, json_t *model
     }
 }
 
-int generate_work(const struct generate *generate, json_t *services, json_t *notes,
-                  json_t **ret_model, struct problems *problems)
+int generate_work(const struct generate *generate, json_t *services, json_t **ret_model,
+                  struct problems *problems)
 {
     static const char *usual[] = {"1:{\"compute_pi\": {}}"};
     const struct option_list fallback = {1, usual};
@@ -270,7 +270,7 @@ int generate_work(const struct generate *generate, json_t *services, json_t *not
     json_auto_t *model = json_deep_copy(services);
     assign(generate, model, false, &functions);
     assign(generate, model, true, database_functions.count ? &database_functions : &functions);
-    override(parameters, model, notes, problems);
+    override(parameters, model, problems);
     if (problems->count > before)
         return -EINVAL;
     set_common(generate, model);

@@ -244,7 +244,7 @@ Test(generate, work_is_dealt_by_ratio)
         json_t *service, *model;
         generate.functions = (struct option_list){4, functions};
         json_auto_t *services = calls(&generate, &graph);
-        cr_assert_eq(generate_work(&generate, services, NULL, &model, &problems), 0);
+        cr_assert_eq(generate_work(&generate, services, &model, &problems), 0);
         json_auto_t *owned = model;
         json_object_foreach(owned, name, service)
         {
