@@ -14,8 +14,6 @@
 
 enum { FILE_BYTES_MAX = 16 << 20, COLUMNS_MAX = 64, CELL_SHOWN_MAX = 64, NAMES_SHOWN_MAX = 20 };
 
-static const char byte_order_mark[] = "\xef\xbb\xbf";
-
 enum column { CONFIG, FRAME, OFFERED, ACHIEVED, CLIENT, SERVER, P99, DROP, CLEAN, COLUMNS };
 
 static const struct {
@@ -274,7 +272,7 @@ int measurements_parse(const char *bytes, size_t length, const char *file, struc
     cleanup_measurements struct measurements list = MEASUREMENTS_INIT;
     cleanup_free char *text = xstrndup(bytes, length);
     struct reader reader = {.path = file, .problems = problems};
-    char *rest = text + (strncmp(text, byte_order_mark, 3) == 0 ? 3 : 0), *line;
+    char *rest = text + text_mark(bytes, length), *line;
     int result = 0;
 
     if (memchr(bytes, '\0', length)) {

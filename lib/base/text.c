@@ -129,6 +129,12 @@ size_t text_utf8_decode(const char *text, size_t size, uint32_t *ret_code)
     return 0;
 }
 
+size_t text_mark(const char *text, size_t size)
+{
+    static const char mark[3] = "\xef\xbb\xbf";
+    return size >= sizeof(mark) && memcmp(text, mark, sizeof(mark)) == 0 ? sizeof(mark) : 0;
+}
+
 bool text_utf8_valid(const char *text, size_t size)
 {
     size_t at = 0;

@@ -55,6 +55,9 @@ size_t text_utf8_decode(const char *text, size_t size, uint32_t *ret_code);
  */
 char *text_one_line(char *text);
 
+/* Bytes of the byte order mark that text (size bytes) begins with: 3, or 0 without one. */
+size_t text_mark(const char *text, size_t size);
+
 /* Whether size bytes are UTF-8 throughout. */
 bool text_utf8_valid(const char *text, size_t size);
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "doc/document_private.h"
 
 static int append_document(const struct document_text *text, unsigned line, json_t *root,
@@ -122,11 +123,9 @@ static bool looks_like_json(const struct document_text *text)
 struct document_text document_text_of(const char *bytes, size_t length, const char *file,
                                       struct problems *problems)
 {
-    static const char byte_order_mark[] = "\xef\xbb\xbf";
-    bool marked = length >= 3 && memcmp(bytes, byte_order_mark, 3) == 0;
+    size_t mark = text_mark(bytes, length);
 
-    return marked ? (struct document_text){bytes + 3, length - 3, file, problems}
-                  : (struct document_text){bytes, length, file, problems};
+    return (struct document_text){bytes + mark, length - mark, file, problems};
 }
 
 int documents_parse(const char *bytes, size_t length, const char *file, struct documents *documents,

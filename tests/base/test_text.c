@@ -255,3 +255,10 @@ Test(text, makes_one_line)
     cr_assert_str_eq(text, "a ?[31m?\xc3\xa9??1m??");
     cr_assert(text_utf8_valid(text, strlen(text)));
 }
+
+Test(text, a_byte_order_mark)
+{
+    cr_expect_eq(text_mark("\xef\xbb\xbf{", 4), 3);
+    cr_expect_eq(text_mark("\xef\xbb\xbf", 2), 0);
+    cr_expect_eq(text_mark("{}", 2), 0);
+}
