@@ -39,15 +39,20 @@ static double unit_factor(const struct profile_row *row, const char *unit)
     return 0;
 }
 
-/* " ns", or nothing for a number without a unit, as it stands behind a value. */
-static const char *unit_of(const struct profile_row *row)
+/* Of which a sentence shows nothing: "1.5" and not "1.5 1". */
+static bool is_number(const struct profile_row *row)
 {
-    static const char *const behind[] = {" ns", " B", " ns/B"};
+    return strcmp(row->unit, "1") == 0;
+}
 
-    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
-        if (strcmp(behind[i] + 1, row->unit) == 0)
-            return behind[i];
-    return "";
+enum { VALUE_BYTES = 64 };
+
+/* A value with its unit, as a sentence shows it; returns text. */
+static const char *shown(double value, const struct profile_row *row, char text[VALUE_BYTES])
+{
+    snprintf(text, VALUE_BYTES, "%g%s%s", value, is_number(row) ? "" : " ",
+             is_number(row) ? "" : row->unit);
+    return text;
 }
 
 /* A member that must be a number; false after a problem, or when it is not there and optional. */
@@ -77,6 +82,7 @@ static void read_parameter(json_t *object, const struct profile_row *row, const 
     struct place unit_at = PLACE_KEY(place, "unit"), value_at = PLACE_KEY(place, "value");
     struct place source_at = PLACE_KEY(place, "source"), error_at = PLACE_KEY(place, "error");
     const char *unit = json_string_value(json_object_get(object, "unit"));
+    char is[VALUE_BYTES], most[VALUE_BYTES];
     double number = 0, deviation = 0;
     const char *key;
     json_t *member;
@@ -105,10 +111,10 @@ static void read_parameter(json_t *object, const struct profile_row *row, const 
         return;
     number *= factor;
     if (!(number >= row->low && number <= row->high))
-        place_problem(&value_at, problems, "%g%s is outside of %g to %g%s", number, unit_of(row),
-                      row->low, row->high, unit_of(row));
+        place_problem(&value_at, problems, "%s is outside of %g to %s", shown(number, row, is),
+                      row->low, shown(row->high, row, most));
     else if (row->whole && number != floor(number))
-        place_problem(&value_at, problems, "%g%s is not a whole number", number, unit_of(row));
+        place_problem(&value_at, problems, "%s is not a whole number", shown(number, row, is));
     if (read_number(object, "error", true, place, problems, &deviation) &&
         !(deviation >= 0 && deviation * factor <= 1e12))
         place_problem(&error_at, problems, "%g is %s; give a standard error", deviation,
@@ -148,7 +154,7 @@ static void require(const json_t *parameters, const enum profile_parameter *list
         struct place at = PLACE_KEY(place, row->name);
         if (!json_object_get(parameters, row->name))
             place_problem(&at, problems, "missing; give the %s%s%s", row->help,
-                          *unit_of(row) ? ", in" : "", unit_of(row));
+                          is_number(row) ? "" : ", in ", is_number(row) ? "" : row->unit);
     }
 }
 
