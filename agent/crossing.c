@@ -425,7 +425,7 @@ void crossing_end_turn(struct io *io)
         alone_ns += proxy_alone_ns(c->proxies[i]);
         handed_ns += proxy_ringing_ns(c->proxies[i]);
     }
-    if (handed_ns == 0)
+    if (alone_ns + handed_ns == 0)
         return;
     cpu_spent(&io->agent->cpu, CPU_BURNT_BY_IO, (uint64_t)alone_ns);
     cpu_spent(&io->agent->cpu, CPU_HANDED_BY_IO, (uint64_t)handed_ns);

@@ -238,8 +238,7 @@ static enum http_state read_head(const char *input, size_t length, struct head *
     if (head->chunked && (head->has_length || request->http10))
         return bad(error, 400,
                    "Transfer-Encoding can't stand beside Content-Length or in HTTP/1.0");
-    if (request->draft.b3.length > 0)
-        trace_b3_expand(&request->draft);
+    trace_b3_expand(&request->draft);
     const char *wrong = draft_check(&request->draft);
     if (wrong)
         return bad(error, 431, wrong);

@@ -153,10 +153,10 @@ static struct json_text next_part(struct json_text *text)
 static bool is_hex(const struct json_text *text, size_t length)
 {
     uint64_t value;
-    for (size_t at = 0; at < length; at += 16)
-        if (text->length != length || !read_hex(text->data + at, 16, true, &value))
-            return false;
-    return true;
+    bool hex = text->length == length;
+    for (size_t at = 0; hex && at < length; at += 16)
+        hex = read_hex(text->data + at, 16, true, &value);
+    return hex;
 }
 
 /* https://github.com/openzipkin/b3-propagation#single-header: trace-span-state-parent, of which the
@@ -165,8 +165,10 @@ void trace_b3_expand(struct request_draft *draft)
 {
     static const struct json_text none = {"", 0, false}, yes = {"1", 1, false};
     struct json_text rest = draft->b3, trace = none, span = none, parent = none;
-    struct json_text state = next_part(&rest);
 
+    if (rest.length == 0)
+        return;
+    struct json_text state = next_part(&rest);
     if (state.length != 1) {
         trace = state;
         span = next_part(&rest);

@@ -255,8 +255,7 @@ int wire_parse(const char *frame, size_t length, struct request_draft *ret_draft
         json_fail(&c, "a JSON object is expected");
     else if (read_members(&c, ret_draft) == 0)
         json_finish(&c);
-    if (ret_draft->b3.length > 0)
-        trace_b3_expand(ret_draft);
+    trace_b3_expand(ret_draft);
     const char *error = c.error ? c.error : draft_check(ret_draft);
     if (error) {
         snprintf(sentence, WIRE_SENTENCE_MAX, "the request can't be read: %s, at byte %zu", error,
