@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "doc/document_private.h"
 
 static int append_document(const struct document_text *text, unsigned line, json_t *root,
@@ -118,14 +117,6 @@ static bool looks_like_json(const struct document_text *text)
     if (i == text->length || (text->text[i] != '{' && text->text[i] != '['))
         return false;
     return !ends_in(text->file, ".yaml") && !ends_in(text->file, ".yml");
-}
-
-struct document_text document_text_of(const char *bytes, size_t length, const char *file,
-                                      struct problems *problems)
-{
-    size_t mark = text_mark(bytes, length);
-
-    return (struct document_text){bytes + mark, length - mark, file, problems};
 }
 
 int documents_parse(const char *bytes, size_t length, const char *file, struct documents *documents,

@@ -8,6 +8,14 @@
 #include "base/text.h"
 #include "doc/document_private.h"
 
+struct document_text document_text_of(const char *bytes, size_t length, const char *file,
+                                      struct problems *problems)
+{
+    size_t mark = text_mark(bytes, length);
+
+    return (struct document_text){bytes + mark, length - mark, file, problems};
+}
+
 void document_position(const struct document_text *text, size_t offset, unsigned *ret_line,
                        unsigned *ret_column)
 {
