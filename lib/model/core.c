@@ -100,6 +100,10 @@ struct core_round core_round(struct core *core)
     double cpu_ns = settings->wake_ns + service_ns;
     round.end_ns = done_ns(core, round.begin_ns, cpu_ns);
     round.done_ns = round.end_ns - (1 - settings->wake_before) * settings->wake_ns / settings->pace;
+    double before_ns = settings->wake_before * settings->wake_ns;
+    round.serve_ns = round.begin_ns;
+    if (before_ns > 0)
+        round.serve_ns += (round.done_ns - round.begin_ns) * before_ns / (before_ns + service_ns);
     core->free_ns = round.end_ns;
     core->eager_part = random_unit(&core->eager_stream);
     core->earliest_ns = settings->polls ? round.end_ns : round.begin_ns;
@@ -116,4 +120,11 @@ struct core_round core_round(struct core *core)
     core->service_ns = core->waiting > 0 ? core->service_ns - service_ns : 0;
     core->first_ns = round.begin_ns;
     return round;
+}
+
+double core_served_ns(const struct core_round *round, unsigned i, bool one_by_one)
+{
+    if (!one_by_one || i + 1 >= round->messages)
+        return round->done_ns;
+    return round->serve_ns + (round->done_ns - round->serve_ns) * (i + 1) / round->messages;
 }

@@ -61,7 +61,8 @@ struct core {
 
 struct core_round {
     double begin_ns, end_ns;
-    double done_ns; /* when its messages are served */
+    double serve_ns; /* when it begins to serve its messages, after the wake-up */
+    double done_ns;  /* when they are served */
     unsigned messages;
 };
 
@@ -82,5 +83,12 @@ double core_due_ns(struct core *core);
  * first, at their mean cost), and says when it ends.
  */
 struct core_round core_round(struct core *core);
+
+/*
+ * When the i-th message of a round, from 0, is served and can be seen by whoever comes next: one
+ * after the other at their mean cost (one_by_one: a DPU polls the ring that they are put into), or
+ * all at the end (a proxy writes when its turn is over).
+ */
+double core_served_ns(const struct core_round *round, unsigned i, bool one_by_one);
 
 #endif

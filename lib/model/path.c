@@ -151,9 +151,10 @@ static void server_round(struct run *run)
 {
     struct core_round round = core_round(&run->server);
 
-    for (unsigned n = round.messages; n > 0; n--) {
-        ring_leaves(&run->under_way, round.done_ns);
-        complete(run, round.done_ns, queue_pop(&run->at_server));
+    for (unsigned i = 0; i < round.messages; i++) {
+        double done_ns = core_served_ns(&round, i, run->has_arm);
+        ring_leaves(&run->under_way, done_ns);
+        complete(run, done_ns, queue_pop(&run->at_server));
     }
     /* Nothing else is under way: nobody holds a completion for company that does not come. */
     if (run->has_coalescers && ring_unknown(&run->under_way) == 0) {
@@ -196,8 +197,8 @@ static void client_round(struct run *run)
 {
     struct core_round round = core_round(&run->client);
 
-    for (unsigned n = round.messages; n > 0; n--)
-        to_server(run, round.done_ns, queue_pop(&run->at_client));
+    for (unsigned i = 0; i < round.messages; i++)
+        to_server(run, core_served_ns(&round, i, run->has_arm), queue_pop(&run->at_client));
 }
 
 /* Runs all rounds that begin before now. */

@@ -155,6 +155,10 @@ void path_estimate(const struct profile *profile, double frame_bytes, double rat
     double client_gap_ns = cycle_ns(&client);
     struct rounds server = client;
     server.gap_ns = client_gap_ns;
+    /* A DPU hands messages on while the client's round lasts: the gap is from its end to the next.
+     */
+    if (value[PROFILE_ARM_WORKERS] > 0)
+        server.gap_ns = fmax(client.gap_ns, client_gap_ns * (1 - client.load / share));
     server.load = rate * server_ns;
     server.wake_ns = path_wake_ns(profile, true);
     server.holdoff_ns = path_holdoff_ns(profile, true);

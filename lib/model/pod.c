@@ -140,14 +140,14 @@ static void offer_to_host(struct pod *pod, struct pod_message *message, double n
     fifo_push(&lane->at_host, message);
 }
 
-static void host_round(struct pod_lane *lane)
+static void host_round(const struct pod *pod, struct pod_lane *lane)
 {
     struct core_round round = core_round(&lane->core);
 
     for (unsigned i = 0; i < round.messages; i++) {
         struct pod_message message = fifo_pop(&lane->at_host);
         message.first = i == 0;
-        message.done_ns = round.done_ns;
+        message.done_ns = core_served_ns(&round, i, pod->has_arm);
         fifo_push(&lane->in_round, &message);
     }
 }
@@ -234,7 +234,7 @@ static void happen(struct pod *pod, struct pod_lane *lane, enum event event, dou
         deliver(pod, lane, at_ns);
         break;
     case EVENT_ROUND:
-        host_round(lane);
+        host_round(pod, lane);
         break;
     case EVENT_SERVED:
         message = fifo_pop(&lane->in_round);

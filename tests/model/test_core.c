@@ -120,6 +120,25 @@ Test(core, spreads_the_wake_up_over_a_batch)
     cr_assert_float_eq(cost_ns[2], 2000, 30, "%g", cost_ns[2]);
 }
 
+/* A DPU sees a message once it is served, a proxy writes all at the end of its turn. */
+Test(core, hands_on_one_by_one_or_at_once)
+{
+    struct core_settings settings = {.wake_ns = 10000, .wake_before = 0.4, .share = 1};
+    struct core core;
+
+    core_init(&core, &settings, 1);
+    for (unsigned i = 0; i < 4; i++)
+        core_offer(&core, 500, 1000, 100);
+    struct core_round round = core_round(&core);
+    cr_assert_eq(round.messages, 4);
+    cr_assert_float_eq(round.serve_ns, 500 + 4000, 1e-6);
+    for (unsigned i = 0; i < 4; i++) {
+        cr_assert_float_eq(core_served_ns(&round, i, true), 500 + 4000 + (i + 1) * 1000, 1e-6);
+        cr_assert_eq(core_served_ns(&round, i, false), round.done_ns);
+    }
+    cr_assert_eq(core_served_ns(&round, 3, true), round.done_ns, "to the last bit");
+}
+
 /* Stalls take what the share leaves, and a core that is not full does not pay for them. */
 Test(core, stalls_take_their_part)
 {

@@ -212,6 +212,31 @@ Test(profile_curves, more_messages_cost_more)
     }
 }
 
+/*
+ * A DPU's server does not get less busy on the way to the ceiling, as measured: messages come to it
+ * while the client's round lasts, not all at its end.
+ */
+Test(profile_curves, a_dpus_server_works_no_less_for_more)
+{
+    static const double loads[] = {0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1};
+
+    for (size_t i = 0; i < 2; i++) { /* the DPU's */
+        struct profile profile = load(names[i]);
+        for (double frame = 64; frame < 20000; frame *= 2.3) {
+            struct path_means means;
+            double server = 0;
+            path_estimate(&profile, frame, 1, &means);
+            for (size_t k = 0; k < sizeof loads / sizeof loads[0]; k++) {
+                double rate = loads[k] * means.ceiling_per_s;
+                struct path_result got = simulate(&profile, frame, rate, 60000);
+                cr_assert_geq(got.server_cores, 0.98 * server, "%s %g B x%g: %g after %g", names[i],
+                              frame, loads[k], got.server_cores, server);
+                server = got.server_cores;
+            }
+        }
+    }
+}
+
 /* Small messages fill a core's rounds: up to the ceiling all are carried, past it no fewer. */
 Test(profile_curves, rounds_that_are_full_carry_the_ceiling)
 {
