@@ -222,14 +222,14 @@ Test(profile_curves, a_dpus_server_works_no_less_for_more)
 
     for (size_t i = 0; i < 2; i++) { /* the DPU's */
         struct profile profile = load(names[i]);
-        for (double frame = 64; frame < 20000; frame *= 2.3) {
+        for (unsigned frame = 64; frame < 20000; frame = frame * 23 / 10) {
             struct path_means means;
             double server = 0;
             path_estimate(&profile, frame, 1, &means);
             for (size_t k = 0; k < sizeof loads / sizeof loads[0]; k++) {
                 double rate = loads[k] * means.ceiling_per_s;
                 struct path_result got = simulate(&profile, frame, rate, 60000);
-                cr_assert_geq(got.server_cores, 0.98 * server, "%s %g B x%g: %g after %g", names[i],
+                cr_assert_geq(got.server_cores, 0.98 * server, "%s %u B x%g: %g after %g", names[i],
                               frame, loads[k], got.server_cores, server);
                 server = got.server_cores;
             }
