@@ -125,8 +125,9 @@ class Space:
         assert said.returncode == 0 and "Warning" not in said.stderr, said.stderr
 
     def wait_ready(self, name="s0", timeout=60):
-        """Until all replicas are ready, old ones are gone, and the Service's address answers."""
+        """Until all replicas are ready, old ones are gone, the nodes send to all of them, and the Service's address answers."""
         self.kubectl("wait", "--for=condition=Ready", f"dpu/{name}", f"--timeout={timeout}s", timeout=timeout + 10)
+        eventually(lambda: self.in_force(name), 30, f"the node's rules do not have all pods of {name}")
         eventually(lambda: answers(self.target(name)), 20, f"{name}'s Service does not answer")
 
     def deploy(self, *documents):
@@ -140,8 +141,7 @@ class Space:
         self.kubectl("scale", f"dpu/{name}", f"--replicas={count}")
         if settle:
             eventually(lambda: len(self.ready(name)) == count, settle, f"{count} replicas of {name} are not ready")
-            eventually(lambda: len(self.endpoints(name)) == count, 10)
-            time.sleep(2)  # kube-proxy writes rules once a second at most
+            eventually(lambda: self.in_force(name), 30, f"the node's rules do not have {count} pods of {name}")
 
     def pods(self, name="s0"):
         return self.node.kubectl_json("-n", self.name, "get", "pods", "-l", f"app.kubernetes.io/instance={name}")["items"]
@@ -161,6 +161,13 @@ class Space:
         path = f"/apis/discovery.k8s.io/v1/namespaces/{self.name}/endpointslices?{selector}"
         slices = self.node.api("GET", path)["items"]
         return [e["addresses"][0] for s in slices for e in s["endpoints"] or [] if e["conditions"].get("ready")]
+
+    def in_force(self, name="s0"):
+        """Whether connections go to all pods that are ready, and to no others: kube-proxy writes rules once a second at most."""
+        addresses = self.endpoints(name)
+        rules = subprocess.run(["iptables-save", "-t", "nat"], capture_output=True, text=True, check=True).stdout
+        sent_to = re.findall(rf'--comment "{self.name}/{name}:\S+ -> ([0-9.]+):[0-9]+"', rules)
+        return len(addresses) == len(self.ready(name)) and set(addresses) == set(sent_to)
 
     def target(self, name="s0", port=BRIDGE):
         address = self.node.api("GET", f"/api/v1/namespaces/{self.name}/services/{name}")["spec"]["clusterIP"]

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from containers import ctr
+from mubenchkit import books
 from nodekit import OPERATOR, SYSTEM, Load, burst, container_pid, dpu
 from processes import eventually
 
@@ -23,6 +24,16 @@ def pods_gone(space, names):
     return not set(names) & {pod["metadata"]["name"] for pod in space.pods()}
 
 
+def asked(space, count):
+    """Waits until the pods that are there have answered so many more requests."""
+
+    def answered():
+        return books(space.node, {"s0": space.name})["s0"].total("dpumesh_requests_total")
+
+    before = answered()
+    eventually(lambda: answered() >= before + count, 60, f"{count} requests are not answered")
+
+
 @pytest.fixture
 def three(space):
     """A namespace with three replicas of s0."""
@@ -33,11 +44,11 @@ def test_scaling_down_loses_nothing(space):
     space.deploy(dpu(replicas=5))
     before = space.ready()
     with Load(space.target(), concurrency=CLIENTS) as load:
-        time.sleep(1.5)
+        asked(space, 1000)
         space.scale(1)
         eventually(lambda: len(space.pods()) == 1, 60, "the other pods stay")
-        time.sleep(1)
-    load.assert_clean(least=2000)
+        asked(space, 500)
+    load.assert_clean(least=1500)
     assert len(before) == 5 and len(space.ready()) == 1
 
 
@@ -47,7 +58,7 @@ def test_the_load_sees_what_is_lost(space):
     lost = 0
     for _ in range(4):  # once in a while the node is quick enough
         with Load(space.target(), concurrency=CLIENTS) as load:
-            time.sleep(1.5)
+            asked(space, 1000)
             space.scale(1)
             eventually(lambda: len(space.pods()) == 1, 60, "the other pods stay")
         lost += sum(load.refusals().values())
@@ -61,11 +72,11 @@ def test_scaling_down_loses_nothing_over_http(space):
     """Kept connections: an agent that leaves tells its clients with an answer that it closes them."""
     space.deploy(dpu(replicas=3))
     with Load(space.target(port=8080), concurrency=CLIENTS) as load:
-        time.sleep(1.5)
+        asked(space, 1000)
         space.scale(1)
         eventually(lambda: len(space.pods()) == 1, 60, "the other pods stay")
-        time.sleep(1)
-    load.assert_clean(least=2000)
+        asked(space, 500)
+    load.assert_clean(least=1500)
     assert CLIENTS < load.result["connections_made"] < 10 * CLIENTS, "kept connections"
 
 
@@ -73,12 +84,12 @@ def test_a_rolling_update_loses_nothing(three):
     """Another configuration makes other pods."""
     before = three.ready()
     with Load(three.target(), concurrency=CLIENTS) as load:
-        time.sleep(1.5)
+        asked(three, 1000)
         latency = {"latency": {"distribution": "constant", "value": "30ms"}}
         three.kubectl("patch", "dpu/s0", "--type=merge", "-p", json.dumps({"spec": {"egress": latency}}))
         eventually(lambda: pods_gone(three, before) and len(three.ready()) == 3, 90, "the old pods stay")
-        time.sleep(1)
-    load.assert_clean(least=2000)
+        asked(three, 500)
+    load.assert_clean(least=1500)
     # All answers of now come from the new pods.
     status, result = burst(three.target(), "--concurrency", CLIENTS, "--requests", "200")
     assert status == 0 and result["latency_us"]["p50"] > 30000
@@ -87,11 +98,11 @@ def test_a_rolling_update_loses_nothing(three):
 def test_a_deleted_pod_loses_nothing(three):
     victim, *others = three.ready()
     with Load(three.target(), concurrency=CLIENTS) as load:
-        time.sleep(1.5)
+        asked(three, 1000)
         three.kubectl("delete", "pod", victim, "--timeout=60s", timeout=70)
         eventually(lambda: len(three.ready()) == 3, 30, "no new pod came")
-        time.sleep(1)
-    load.assert_clean(least=2000)
+        asked(three, 500)
+    load.assert_clean(least=1500)
     assert set(others) < set(three.ready())
 
 
@@ -100,7 +111,7 @@ def test_a_killed_agent_costs_what_it_had(three):
     answers wrongly, nobody waits, and after that all is well."""
     pod = three.pods()[0]
     with Load(three.target(), concurrency=CLIENTS) as load:
-        time.sleep(1.5)
+        asked(three, 1000)
         os.kill(container_pid(pod), signal.SIGKILL)
         eventually(lambda: three.pods()[0] and restarts(three) == 1, 30, "the container was not restarted")
         eventually(lambda: len(three.ready()) == 3, 30, "it did not become ready again")
@@ -124,16 +135,16 @@ def test_a_restarted_kubelet_loses_nothing(node, three):
     before = sorted(three.ready())
     with Load(f"tcp://{three.endpoints()[0]}:5005", concurrency=CLIENTS) as pod:
         with Load(three.target(), concurrency=CLIENTS) as load:
-            time.sleep(1)
+            asked(three, 1000)
             node.kubelet.kill()
             time.sleep(3)
-        load.assert_clean(least=2000)
+            asked(three, 500)
+        load.assert_clean(least=1500)
         with Load(three.target(), concurrency=CLIENTS) as load:
             node.kubelet.start()
             eventually(lambda: heartbeat(node), 30, "the kubelet did not come back")
             time.sleep(6)  # two to five seconds after its start it has probed them all
-            eventually(lambda: len(three.endpoints()) == 3, 30, "the pods stay not ready")
-            time.sleep(2)
+            eventually(lambda: len(three.ready()) == 3 and three.in_force(), 30, "the pods stay not ready")
     pod.assert_clean(least=2000)
     assert set(load.refusals()) <= {"refused"}, load.result
     # Seconds of refusals of clients that wait longer after each, up to 1.3 s.
@@ -153,11 +164,12 @@ def test_a_killed_leader_of_the_operators_loses_nothing(operator, three):
     leader = eventually(operator.leader, 30, "nobody leads")
     pod = next(p for p in operator.pods() if p["metadata"]["name"] == leader)
     with Load(three.target(), concurrency=CLIENTS) as load:
-        time.sleep(1)
+        asked(three, 500)
         os.kill(container_pid(pod, "operator"), signal.SIGKILL)
         three.kubectl("patch", "dpu/s0", "--type=merge", "-p", '{"spec": {"replicas": 4}}')
         eventually(lambda: len(three.ready()) == 4, 60, "nobody took over")
         assert operator.leader() is not None
+        asked(three, 500)
     load.assert_clean(least=1000)
     assert restarts(three) == 0
     operator.wait_ready()
@@ -169,14 +181,14 @@ def test_an_upgraded_operator_loses_nothing(node, operator, three):
     ctr("images", "tag", "--force", "docker.io/library/mubench-dpu-operator:latest",
         "docker.io/library/mubench-dpu-operator:next")  # fmt: skip
     with Load(three.target(), concurrency=CLIENTS) as load:
-        time.sleep(1)
+        asked(three, 1000)
         node.kubectl("-n", SYSTEM, "set", "image", OPERATOR, "operator=mubench-dpu-operator:next")
         operator.wait_ready()
         eventually(lambda: not before & {p["metadata"]["name"] for p in operator.pods()}, 60, "the old operators stay")
         three.kubectl("patch", "dpu/s0", "--type=merge", "-p", '{"spec": {"replicas": 2}}')
         eventually(lambda: len(three.pods()) == 2, 60, "the new operators do nothing")
-        time.sleep(1)
-    load.assert_clean(least=2000)
+        asked(three, 500)
+    load.assert_clean(least=1500)
     assert restarts(three) == 0 and int(generation(three)) == int(agents) + 1, "only its replicas changed"
 
 
