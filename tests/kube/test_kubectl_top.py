@@ -55,7 +55,7 @@ class Agent(http.server.BaseHTTPRequestHandler):
             self.server.now -= 1
         now = time.monotonic()
         if self.server.silent:
-            time.sleep(3)
+            time.sleep(30)
             return
         page = PAGE.format(
             requests=int(now * 1000), in_flight=self.server.in_flight, application=now * 0.4, workers=now * 0.1,
@@ -144,25 +144,39 @@ def about(text, value):
     return near(text, value, 0.4)
 
 
+def in_time(look):
+    """What a look finds, which returns something false when a rate is not about what it is: then pages were late, and
+    the next look may have more luck."""
+    return eventually(look, 60, "no look was on time")
+
+
 def test_figures(world, namespace):
     service(world, namespace, "s0", 2, 2)
     service(world, namespace, "s1", 0, 0)
     for number in (0, 1):
         pod(world, namespace, "s0", number, ADDRESSES[number])
     with agent(ADDRESSES[0], in_flight=5), agent(ADDRESSES[1], in_flight=7):
-        out = plugin.ok(world, "top", "-n", namespace, "--once", "-i", "2s")
-        s0, s1 = rows(out)
+
+        def look():
+            found = rows(plugin.ok(world, "top", "-n", namespace, "--once", "-i", "2s"))
+            return about(found[0]["REQ/S"], 2000) and found
+
+        s0, s1 = in_time(look)
         assert (s0["NAME"], s0["READY"], s0["INFLIGHT"], s0["QUEUE"]) == ("s0", "2/2", "12", "6/8192")
-        assert about(s0["REQ/S"], 2000)
         # The same pages say all three, so that their proportions hold whatever the time between them.
         assert near(s0["DPU(m)"], float(s0["REQ/S"]) / 4) and near(s0["HOST(m)"], float(s0["REQ/S"]) / 2)
         # All between 10 and 100 ms: straight lines say 55.0 and 99.1.
         assert (s0["P50(ms)"], s0["P99(ms)"]) == ("55.0", "99.1")
         assert list(s1.values()) == ["s1", "0/0", *["-"] * 7]
-        done = json.loads(plugin.ok(world, "top", "dpu/s0", "-A", "-o", "json", "-i", "500ms"))
+
+        def one_service():
+            found = json.loads(plugin.ok(world, "top", "dpu/s0", "-A", "-o", "json", "-i", "500ms"))
+            return about(found["services"][0]["requests_per_s"], 2000) and found
+
+        done = in_time(one_service)
         (one,) = done["services"]
         assert one["namespace"] == namespace and one["silent"] == 0 and one["in_flight"] == 12
-        assert about(one["requests_per_s"], 2000) and 0.5 <= done["interval_s"] < 2
+        assert 0.5 <= done["interval_s"] < 2
         assert one["p50_ms"] == pytest.approx(55)
 
 
@@ -175,18 +189,23 @@ def test_a_pod_that_does_not_answer_is_unknown_not_zero(world, namespace):
     pod(world, namespace, "s1", 0, ADDRESSES[1])
     pod(world, namespace, "s2", 0, ADDRESSES[2])
     with agent(ADDRESSES[0], in_flight=5), agent(ADDRESSES[1], silent=True), agent(ADDRESSES[2], old=True):
-        began = time.monotonic()
-        done = plugin.run(world, "top", "-n", namespace, "--once", "-i", "1s", "--timeout", "500ms")
-        out = done.stdout
-        assert done.stderr.count("2 replicas do not answer: GET /api/v1/namespaces/") == 1, done.stderr
-        assert "no answer from 127.0.0.1" in done.stderr and "within 0.5 s" in done.stderr
-        # Silent pods are asked at the same time, and no longer than the time-out each.
-        assert time.monotonic() - began < 10
-        s0, s1, s2 = rows(out)
-        assert s0["INFLIGHT"] == "5?" and s0["REQ/S"].endswith("?") and about(s0["REQ/S"][:-1], 1000)
+
+        def look():
+            began = time.monotonic()
+            done = plugin.run(world, "top", "-n", namespace, "--once", "-i", "1s", "--timeout", "1500ms")
+            assert done.stderr.count("2 replicas do not answer: GET /api/v1/namespaces/") == 1, done.stderr
+            assert "no answer from 127.0.0.1" in done.stderr and "within 1.5 s" in done.stderr
+            # Silent pods are asked at the same time, and no longer than the time-out each.
+            assert time.monotonic() - began < 15
+            s0, _, s2 = found = rows(done.stdout)
+            assert s0["REQ/S"].endswith("?")
+            return about(s0["REQ/S"][:-1], 1000) and about(s2["REQ/S"], 1000) and found
+
+        s0, s1, s2 = in_time(look)
+        assert s0["INFLIGHT"] == "5?"
         assert list(s1.values())[2:] == ["?"] * 7
         # An older agent answers, but does not tell of processors.
-        assert (s2["DPU(m)"], s2["HOST(m)"]) == ("-", "-") and about(s2["REQ/S"], 1000)
+        assert (s2["DPU(m)"], s2["HOST(m)"]) == ("-", "-")
         (found,) = json.loads(plugin.ok(world, "top", "s1", "-n", namespace, "-o", "json", "--timeout", "200ms"))[
             "services"
         ]
@@ -208,15 +227,16 @@ def test_goes_on_until_it_is_ended(world, namespace):
     service(world, namespace, "s0", 1, 1)
     pod(world, namespace, "s0", 0, ADDRESSES[0])
     with agent(ADDRESSES[0]) as server:
-        process = plugin.start(world, "top", "-n", namespace, "--watch", "-i", "200ms", "-o", "json")
+        process = plugin.start(world, "top", "-n", namespace, "--watch", "-i", "200ms", "-o", "json", "--timeout", "25s")
         lines = [json.loads(process.stdout.readline()) for _ in range(3)]
         assert all(line["services"][0]["silent"] == 0 for line in lines)
         # A pod that hangs does not hold the end up.
         server.silent = True
-        time.sleep(0.3)
+        count = server.asked
+        eventually(lambda: server.asked > count, 20)
         began = time.monotonic()
         status, _, err = plugin.end(process, signal.SIGINT)
-        assert (status, err) == (0, "") and time.monotonic() - began < 1.5
+        assert (status, err) == (0, "") and time.monotonic() - began < 15
 
 
 def test_one_table_does_not_wait_for_ever(world, namespace):
@@ -225,7 +245,7 @@ def test_one_table_does_not_wait_for_ever(world, namespace):
     pod(world, namespace, "s0", 0, ADDRESSES[0])
     with agent(ADDRESSES[0]) as server:
         once, watch = (
-            plugin.start(world, "top", "s0", "-n", namespace, word, "-i", "1500ms") for word in ("--once", "--watch")
+            plugin.start(world, "top", "s0", "-n", namespace, word, "-i", "6s") for word in ("--once", "--watch")
         )
         eventually(lambda: server.asked >= 2, 20)
         world.api("DELETE", f"{operatorkit.DPUSERVICES.format(namespace)}/s0")
