@@ -62,6 +62,7 @@ class Agent:
             if words[1] == "exit":
                 os._exit(int(words[2]))
             if words[1] == "sleep":
+                print("asked to sleep", flush=True)
                 await asyncio.sleep(float(words[2]))
             writer.write(
                 json.dumps(

@@ -159,7 +159,7 @@ def test_no_such_name(start, names):  # noqa: F811
 def test_a_silent_server(start, names):  # noqa: F811
     """The call times out; all else is answered at once meanwhile."""
     names.names["s1.apps.test"] = None
-    s0 = by_name(start, timeout="600ms")
+    s0 = by_name(start, timeout="3s")
     with s0.lines() as client:
         client.send(b'{"path": "/api/v1"}')
         slowest = 0
@@ -168,7 +168,7 @@ def test_a_silent_server(start, names):  # noqa: F811
             assert s0.get("/healthz", "http").status == 200
             slowest = max(slowest, time.monotonic() - begun)
         assert s0.metrics().total("dpumesh_egress_in_flight") == 1
-        assert slowest < 0.3
+        assert slowest < 1.5
         assert client.receive()[0]["status"] == 504
     assert results(s0) == {"timeout": 1}
 
@@ -202,7 +202,7 @@ def test_ejection(start, names):  # noqa: F811
     """An address whose calls end in a reset is left alone after three of them, and tried again when its time is over."""
     names.names["s1.apps.test"] = ["127.0.0.3", "127.0.0.4"]
     with Callee(lambda c, _: head(c), address="127.0.0.3", port=8080) as bad, Cell("s1", address="127.0.0.4", port=8080):
-        forward = {"idleTimeout": "1ms", "ejection": {"failures": 3, "duration": "1s"}}
+        forward = {"idleTimeout": "1ms", "ejection": {"failures": 3, "duration": "3s"}}
         s0 = by_name(start, forward=forward)
 
         def some(count):
@@ -216,8 +216,7 @@ def test_ejection(start, names):  # noqa: F811
         assert first.count(500) == bad.accepted == 3
         assert first[-20:] == [200] * 20
         assert s0.metrics().total("dpumesh_forward_ejections_total") == 1
-        time.sleep(1)
-        assert 500 in some(10)
+        eventually(lambda: 500 in some(10))
         assert bad.accepted > 3
 
 

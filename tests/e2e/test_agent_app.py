@@ -121,7 +121,7 @@ def test_nothing_to_do(start):
     "service, least",
     [
         ({"loader": {}}, 0.010),
-        ({"loader": {"sleepStress": {"sleepTime": 0.15}}}, 0.150),
+        ({"loader": {"sleepStress": {"sleepTime": 0.4}}}, 0.400),
         ({"loader": {"sleepStress": {"run": True, "sleepTime": "70ms"}}}, 0.070),
     ],
     ids=["default", "number", "duration"],
@@ -133,7 +133,7 @@ def test_loader_sleeps(start, service, least):
         client.send(*[request()] * 20)
         client.receive(20)
         took = time.monotonic() - begun
-    assert least <= took < 20 * max(least, 0.1)  # asleep all at once, not one after another
+    assert least <= took < 20 * max(least, 0.4)  # asleep all at once, not one after another
     name = "mub_internal_processing_latency_milliseconds"
     now = agent.metrics()
     assert now.total(name + "_count") == 20
@@ -396,13 +396,13 @@ def test_a_trace_with_an_unknown_callee(start):
 
 
 def test_the_groups_of_a_trace_run_in_parallel(start):
-    agent = start(egress={"latency": {"value": "50ms"}})
+    agent = start(egress={"latency": {"value": "100ms"}})
     begun = time.monotonic()
     assert agent.ask(trace({"s0": [{"s1": [], "s2": [], "s3": []}, {"s4": []}]}))["status"] == 200
-    assert time.monotonic() - begun >= 0.15
+    assert time.monotonic() - begun >= 0.3
     begun = time.monotonic()
     assert agent.ask(trace({"s0": [{f"s{n}": []} for n in range(1, 101)]}))["status"] == 200
-    assert 0.05 <= time.monotonic() - begun < 2.5
+    assert 0.1 <= time.monotonic() - begun < 8, "one after another they would take 10 s"
 
 
 def test_what_newer_cells_send(start):
@@ -477,7 +477,7 @@ def test_other_methods(start):
 # ---- the event loop ----
 
 
-@pytest.mark.parametrize("digits", [3000, pytest.param(20000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("digits", [3000, pytest.param(9000, marks=pytest.mark.slow)])
 def test_computing_stops_nobody_else(start, digits):
     """While pi is computed on the only worker thread, both threads of the data path answer: the I/O
     thread its pages, the application what needs no computing."""

@@ -296,7 +296,7 @@ def test_a_frame_that_does_not_end_in_time(start, begin):
         time.sleep(0.1)
         client.raw(b" ")
         data = client.rest()
-    assert 0.15 <= time.monotonic() - begun < 5
+    assert 0.15 <= time.monotonic() - begun < 9, "without frameTimeout it would take 10 s"
     if begin[0] == 0:
         data = data[4:]
     (answer,) = objects(data)
@@ -322,15 +322,15 @@ def test_a_late_frame_does_not_take_earlier_answers_along(start):
 
 def test_an_idle_connection_is_closed(start):
     agent = start(
-        limits={"idleTimeout": "100ms"},
+        limits={"idleTimeout": "500ms"},
         workload={"externalServices": calls(["s1"])},
-        egress={"latency": {"value": "400ms"}},
+        egress={"latency": {"value": "1500ms"}},
     )
     begun = time.monotonic()
     with agent.lines() as idle, agent.lines() as busy, agent.one_shot() as silent:
         busy.send(request())
         assert idle.ended()
-        assert time.monotonic() - begun >= 0.1
+        assert time.monotonic() - begun >= 0.5
         assert silent.ended()
         # A connection that waits for an answer is not idle.
         assert statuses(busy.receive(1)) == [200]

@@ -169,18 +169,25 @@ def test_a_lone_request_takes_the_sum_of_its_stations(start):
     agent = start(**mode("dpu", path=4e6, armMessage=1e6)).wait_serving()
     before = agent.metrics()
     took = []
+
+    def ask_once():
+        begun = time.monotonic()
+        client.send(request()).receive(1)
+        took.append(time.monotonic() - begun)
+        return took[-1]
+
     with agent.lines() as client:
         for _ in range(15):
-            begun = time.monotonic()
-            client.send(request()).receive(1)
-            took.append(time.monotonic() - begun)
+            ask_once()
     delta = agent.metrics() - before
     each = (4e6 - 22e3) / 2 / 1e9 + 1e-3
     for direction in ("in", "out"):
         asked = delta.total(ASKED + "_sum", direction=direction) / 15
         assert asked == pytest.approx(each, rel=0.001)
+    with agent.lines() as client:
+        # On a machine that others use it may take some until one is on time.
+        eventually(lambda: min(took) <= 2 * each + 0.003 or ask_once() <= 2 * each + 0.003, what=took)
     assert min(took) >= 2 * each, "never early"
-    assert min(took) <= 2 * each + 0.003
 
 
 def host_cpu(delta):

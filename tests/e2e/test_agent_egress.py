@@ -168,9 +168,9 @@ def test_a_call_that_takes_too_long(start):
 
 
 def test_waiting_for_a_worker_counts_as_time(start):
-    """One worker at 100 ms, 150 ms in all: the first is served, the second is cut off in its call,
+    """One worker at 400 ms, 600 ms in all: the first is served, the second is cut off in its call,
     the others while they wait; nobody waits longer than the timeout."""
-    agent = one_call(start, {"value": "100ms"}, workers=1, timeout="150ms")
+    agent = one_call(start, {"value": "400ms"}, workers=1, timeout="600ms")
     before = agent.metrics()
     statuses = ask_many(agent, 10)
     assert statuses[0] == 200

@@ -85,7 +85,7 @@ def test_each_destination_has_its_latency(start):
 
 def test_fractions(start):
     n = 6000
-    agent = caller(start, "s1", **FAST, timeout="100ms", faults=MIXED)
+    agent = caller(start, "s1", **FAST, timeout="300ms", faults=MIXED)
     before = agent.metrics()
     got = collections.Counter()
     for _ in range(6):
@@ -100,7 +100,7 @@ def test_fractions(start):
     assert rejected(delta) == {"external_error": got[500], "external_timeout": got[504]}
     assert delta.total("dpumesh_egress_calls_failed_total") == n - got[200]
     # A call that is never answered took as long as it was waited for.
-    assert delta.total(ASKED + "_sum") == pytest.approx(got[504] * 0.1, rel=0.2)
+    assert delta.total(ASKED + "_sum") == pytest.approx(got[504] * 0.3, rel=0.2)
     balance(before, agent.metrics(), got)
 
 
@@ -117,7 +117,7 @@ def test_what_the_client_is_told(start):
         "s8": ({}, 200, None),
     }
     each = [{"name": name, "faults": what} for name, (what, _, _) in always.items()]
-    agent = caller(start, "s1", **FAST, timeout="150ms", faults={"partial": 1}, destinations=each)
+    agent = caller(start, "s1", **FAST, timeout="500ms", faults={"partial": 1}, destinations=each)
     for name, (_, status, sentence) in always.items():
         reload(agent, workload={"externalServices": calls([name])}, egress=agent.config["egress"])
         answer = agent.ask()
@@ -306,7 +306,7 @@ def test_breakers_see_faults(start):
         ({"timeouts": 1}, 3),
         ({"errors": [{"status": 404, "fraction": 1}]}, 6),
     ):
-        agent = caller(start, "s1", **FAST, timeout="20ms", faults=what, circuitBreaker=breaker)
+        agent = caller(start, "s1", **FAST, timeout="200ms", faults=what, circuitBreaker=breaker)
         for _ in range(6):
             assert agent.ask()["status"] in (500, 504)
         assert sum(results(agent.metrics()).values()) == calls_made, what

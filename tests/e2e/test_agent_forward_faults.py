@@ -79,7 +79,7 @@ def test_one_fault(start, fault):
         for _ in range(3):
             answer = s0.ask()
             assert (answer["status"], message(answer)) == (500, FAILED)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 15
         assert results(s0) == {result: 3}
         # A callee that got it is not asked again: it may have done the work.
         assert callee.accepted == 3 or fault == "reset at once"
@@ -142,7 +142,7 @@ def test_no_answer(start, behave):
         s0 = caller(start, calls(["s1"]), {"s1": callee}, timeout="200ms")
         before, begun = s0.metrics(), time.monotonic()
         answer = s0.ask()
-        assert 0.2 <= time.monotonic() - begun < 1.5
+        assert 0.2 <= time.monotonic() - begun < 10, "who drips does so for 20 s"
         assert answer["status"] == 504
         assert message(answer) == "an external service did not answer in time"
         assert results(s0) == {"timeout": 1}
@@ -179,7 +179,7 @@ def test_no_connection(start):
         s0 = caller(start, calls(["s1"]), {"s1": f"http://127.0.0.1:{address[1]}/"}, forward={"connectTimeout": "100ms"}, retries=retries)
         begun = time.monotonic()
         assert s0.ask()["status"] == 504
-        assert 0.2 <= time.monotonic() - begun < 3
+        assert 0.2 <= time.monotonic() - begun < 10
         assert results(s0) == {"connect_timeout": 1}
         for filler in fill:
             filler.close()

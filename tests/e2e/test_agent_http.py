@@ -200,7 +200,7 @@ def test_a_bad_chunk(agent, data, status):
 
 def test_trailers_over_the_cap(agent):
     trailers = b"0\r\n" + b"X: y\r\n" * 3000 + b"\r\n"
-    with agent.http(timeout=5) as client:
+    with agent.http() as client:
         client.raw(http_request(method="POST", headers={"Transfer-Encoding": "chunked"}) + trailers)
         assert client.receive().status == 431
 
@@ -228,7 +228,7 @@ def test_expect_behind_a_pipelined_request(start):
         workload={"externalServices": calls(["s1"])}, egress={"latency": {"value": "30ms"}}
     )
     head = http_request(method="POST", headers={"Expect": "100-continue", "Content-Length": 2})
-    with agent.http(timeout=3) as client:
+    with agent.http() as client:
         client.raw(http_request() + head)
         assert client.receive().status == 200
         assert client.receive().status == 100
@@ -341,7 +341,7 @@ def test_a_request_that_does_not_end_in_time(start):
             client.raw(data)
             answer = client.receive()
             assert (answer.status, answer.headers["connection"]) == (408, "close")
-            assert 0.1 <= time.monotonic() - begun < 5
+            assert 0.1 <= time.monotonic() - begun < 9, "without frameTimeout it would take 10 s"
             assert client.ended()
     assert rejected(agent.metrics())["frame_timeout"] == 3
 

@@ -86,7 +86,7 @@ def test_an_idle_agent_ends_at_once(start, number):
     begun = time.monotonic()
     agent.signal(number)
     assert agent.end() == 0
-    assert time.monotonic() - begun < 5, "an idle agent has nothing to wait for"
+    assert time.monotonic() - begun < 15, "an idle agent has nothing to wait for"
     (line,) = lines_of(agent, "msg=draining")
     assert number.name in line
     assert lines_of(agent, "msg=drained")
@@ -176,7 +176,7 @@ def test_who_will_not_wait_need_not(start, numbers):
         eventually(lambda: lines_of(agent, "leaving"))
         agent.signal(number)
     assert agent.end() == 0
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
     (line,) = lines_of(agent, "msg=draining")
     assert numbers[-1].name in line
 
@@ -187,7 +187,7 @@ def test_replicas_that_share_their_sockets_do_not_wait(start):
     begun = time.monotonic()
     agent.signal(signal.SIGTERM)
     assert agent.end() == 0
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 @pytest.mark.parametrize("mode", ["one_shot", "lines", "prefixed", "http"])
@@ -222,7 +222,7 @@ def test_the_drain_timeout(start):
         assert agent.end() == 1
         took = time.monotonic() - begun
         assert client.rest() == b"", "closed without an answer, rather than left waiting"
-    assert 0.3 <= took < 5
+    assert 0.3 <= took < 15
     (line,) = lines_of(agent, "the drain timeout has passed")
     assert "level=error" in line and "unanswered_requests=3" in line
     assert not lines_of(agent, "msg=drained")
@@ -239,7 +239,7 @@ def test_the_drain_timeout_while_a_worker_computes(start):
         begun = time.monotonic()
         agent.signal(signal.SIGTERM)
         assert agent.end() == 1
-        assert time.monotonic() - begun < 5, "100,000 digits take minutes, the drain must not"
+        assert time.monotonic() - begun < 15, "100,000 digits take minutes, the drain must not"
     assert "unanswered_requests=1" in lines_of(agent, "the drain timeout has passed")[0]
 
 

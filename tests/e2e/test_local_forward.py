@@ -124,7 +124,7 @@ def test_replicas_are_killed_under_load(real):
 
     def load():
         out, _ = real.run(
-            "load", f"tcp://{real.address}:5005", "--json", "-k", "-c", "8", "-d", "4s", "--timeout", "60s",
+            "load", f"tcp://{real.address}:5005", "--json", "-k", "-c", "8", "-d", "7s", "--timeout", "60s",
             "--path", "/api/v1", timeout=120, status=None,
         )  # fmt: skip
         answers.update(json.loads(out))

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -13,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import eventually
+from conftest import eventually, fetch
 
 SERVICES = {
     "s0": {
@@ -45,14 +46,16 @@ def rows(text):
 
 
 def load(local, seconds):
+    """Starts one, and returns when it has begun."""
     target = f"tcp://{local.address}:5005"
-    return local.popen("load", target, "-k", "-c", "8", "-p", "8", "--rate", "200", "-d", f"{seconds}s", "-q")
+    local.popen("load", target, "-k", "-c", "8", "-p", "8", "--rate", "200", "-d", f"{seconds}s", "-q")
+    pages = [replica["admin"] + "/metrics" for replica in local.service()["replicas"]]
+    eventually(lambda: any(re.search(r'^dpumesh_requests_total{protocol="bridge"} [1-9]', fetch(page), re.M) for page in pages))
 
 
 @pytest.mark.slow
 def test_tells_what_is_going_on(real):
-    load(real, 30)
-    time.sleep(0.5)
+    load(real, 60)
     table = rows(real.run("top", "--once", "-i", "2s")[0])
     s0 = table["s0"]
     assert s0["READY"] == "2/2" and s0["QUEUE"].endswith("/8192"), s0
@@ -72,7 +75,7 @@ def test_a_replica_that_hangs_is_unknown(real):
     try:
         began = time.monotonic()
         table = rows(real.run("top", "--once", "-i", "500ms", "--timeout", "300ms")[0])
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         assert table["s0"]["REQ/S"] == "0?" and table["s0"]["READY"] == "2/2"
         assert set(list(table["s1"].values())[2:]) == {"?"}
     finally:
