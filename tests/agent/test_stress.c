@@ -93,7 +93,7 @@ Test(stress, memory_is_read_and_written_so_often)
     cr_assert_eq(check, 0);
     uint64_t begun_ns = clock_monotonic_ns();
     cr_assert_eq(stress_memory(1000, 4000000000, &stop_at_once, &check), 0);
-    cr_assert_lt(clock_monotonic_ns() - begun_ns, NS_PER_S);
+    cr_assert_lt(clock_monotonic_ns() - begun_ns, 4 * NS_PER_S);
 }
 
 static unsigned entries(const char *directory)

@@ -274,7 +274,7 @@ Test(controller, stands_by)
     cr_assert_eq(kube_controller_work(bench.controller, NULL), 0);
     cr_assert_eq(kube_controller_work(bench.controller, NULL), 0, "again is nothing");
     expect_count(&bench, &bench.calls, 50);
-    cr_assert_lt(clock_monotonic_ns() - began_ns, 2 * NS_PER_S);
+    cr_assert_lt(clock_monotonic_ns() - began_ns, 10 * NS_PER_S);
     cr_assert_eq(read_count(&bench, &bench.by_key[2]), 0);
     cr_assert_eq(read_count(&bench, &bench.by_key[60]), 1, "what belongs to nobody any more, too");
 
@@ -444,7 +444,8 @@ Test(controller, comes_back_over_time)
 {
     struct bench bench;
     init(&bench);
-    bench.options.resync_ns = 256 * NS_PER_MS;
+    const uint64_t period_ns = 1024 * NS_PER_MS;
+    bench.options.resync_ns = period_ns;
     for (unsigned i = 0; i < 200; i++)
         put(&bench, &widgets, i, "w");
     start(&bench);
@@ -452,7 +453,7 @@ Test(controller, comes_back_over_time)
     /* Spread: after a part of the period there are some, but not all of them. */
     unsigned most = 0, before = 200;
     uint64_t began_ns = clock_monotonic_ns();
-    while (clock_monotonic_ns() - began_ns < 512 * NS_PER_MS) {
+    while (clock_monotonic_ns() - began_ns < 2 * period_ns) {
         sleep_ms(20);
         unsigned now = read_count(&bench, &bench.calls);
         most = now - before > most ? now - before : most;
@@ -461,7 +462,8 @@ Test(controller, comes_back_over_time)
     for (unsigned i = 0; i < 200; i++)
         expect_count(&bench, &bench.by_key[i], 3);
     cr_assert_lt(most, 150, "%u of them at one time", most);
-    cr_assert_lt(read_count(&bench, &bench.calls), 200 * 6);
+    uint64_t periods = (clock_monotonic_ns() - began_ns) / period_ns;
+    cr_assert_lt(read_count(&bench, &bench.calls), 200 * (4 + periods));
     end(&bench);
 }
 
@@ -469,7 +471,7 @@ Test(controller, finishes_what_it_is_at)
 {
     struct bench bench;
     init(&bench);
-    bench.slow_ms = 100;
+    bench.slow_ms = 1000;
     for (unsigned i = 0; i < 20; i++)
         put(&bench, &widgets, i, "w");
     start(&bench);
@@ -489,7 +491,7 @@ Test(controller, finishes_what_it_is_at)
     start(&bench);
     uint64_t began_ns = clock_monotonic_ns();
     end(&bench);
-    cr_assert_lt(clock_monotonic_ns() - began_ns, NS_PER_S);
+    cr_assert_lt(clock_monotonic_ns() - began_ns, 5 * NS_PER_S);
     init(&bench);
     make(&bench);
     end(&bench);

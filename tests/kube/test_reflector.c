@@ -302,7 +302,7 @@ Test(reflector, stops_at_once)
             bench_put(&bench, i);
         bench_end(&bench);
     }
-    cr_assert_lt(clock_monotonic_ns() - began_ns, 2 * NS_PER_S);
+    cr_assert_lt(clock_monotonic_ns() - began_ns, 20 * NS_PER_S);
 }
 
 Test(reflector, waits_for_sync_until_a_deadline)

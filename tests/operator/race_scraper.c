@@ -94,7 +94,7 @@ int main(void)
         uint64_t begun_ns = clock_monotonic_ns();
         scraper_cancel(round.scraper);
         pthread_join(runner, NULL);
-        check(clock_monotonic_ns() - begun_ns < 2 * NS_PER_S, "it did not end soon");
+        check(clock_monotonic_ns() - begun_ns < 10 * NS_PER_S, "it did not end soon");
         pthread_join(exposer, NULL);
         scraper_free(round.scraper);
         metrics_free(round.metrics);

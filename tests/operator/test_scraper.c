@@ -218,9 +218,9 @@ Test(scraper, a_run_has_a_deadline)
 
     for (size_t i = 0; i < COUNT; i++)
         targets[i] = target_of(agent);
-    cr_assert_eq(scraper_run(scraper, targets, COUNT, begun_ns + 300 * NS_PER_MS, results), 0);
+    cr_assert_eq(scraper_run(scraper, targets, COUNT, begun_ns + NS_PER_S, results), 0);
     double took_ms = since_ms(begun_ns);
-    cr_assert(took_ms > 290 && took_ms < 1500, "%g ms", took_ms);
+    cr_assert(took_ms > 990 && took_ms < 10000, "%g ms", took_ms);
     for (size_t i = 0; i < COUNT; i++) {
         cr_assert_eq(results[i].status, i < 4 ? SCRAPE_TIMEOUT : SCRAPE_UNASKED, "%zu: %s", i,
                      scrape_status_name(results[i].status));
