@@ -162,6 +162,7 @@ def test_a_silent_server(start, names):  # noqa: F811
     s0 = by_name(start, timeout="3s")
     with s0.lines() as client:
         client.send(b'{"path": "/api/v1"}')
+        eventually(lambda: s0.metrics().total("dpumesh_egress_in_flight") == 1)
         slowest = 0
         for _ in range(20):
             begun = time.monotonic()
