@@ -49,6 +49,7 @@ static const struct field slow_fields[] = {
      .fallback = "1m",
      .min = 10.0 * NS_PER_MS,
      .max = 86400.0 * NS_PER_S,
+     .needs = "length",
      .help = "Mean length of a good period, which is exponentially distributed."},
     {.name = "length",
      .type = FIELD_DURATION,
@@ -62,12 +63,14 @@ static const struct field slow_fields[] = {
      .fallback = "1",
      .min = 1,
      .max = 1000,
+     .needs = "length",
      .help = "How many times as long a call takes that begins in a slow period."},
     {.name = "extra",
      .type = FIELD_DURATION,
      FIELD_AT(struct outside_faults, slow.extra_ns),
      .fallback = "0s",
      .max = LATENCY_MAX_NS,
+     .needs = "length",
      .help = "Added to that."},
 };
 static const struct record_check slow_checks[] = {
@@ -96,6 +99,7 @@ static const struct field loss_fields[] = {
      .fallback = "1s",
      .min = 1.0 * NS_PER_MS,
      .max = (double)OUTSIDE_RTO_MAX_NS,
+     .needs = "probability",
      .help =
          "The first retransmission timeout (RFC 6298); doubled for each further one, up to 60s."},
     {.name = "retransmissions",
@@ -103,6 +107,7 @@ static const struct field loss_fields[] = {
      FIELD_AT(struct outside_faults, loss.most),
      .fallback = "6",
      .max = OUTSIDE_RETRANSMISSIONS_MAX,
+     .needs = "probability",
      .help = "When the last of so many is lost too, the connection is given up after another "
              "timeout, and the call has failed."},
 };

@@ -329,18 +329,37 @@ static void parse_choice(struct reading *reading, bool complete)
 /* Whether the fields that the check reads are right. */
 static bool can_run(const struct reading *reading, const struct record_check *check)
 {
-    for (size_t i = 0; i < sizeof(check->reads) / sizeof(check->reads[0]); i++)
-        for (size_t j = 0; check->reads[i] && j < reading->record->field_count; j++)
-            if (reading->wrong >> j & 1 &&
-                strcmp(reading->record->fields[j].name, check->reads[i]) == 0)
-                return false;
+    for (size_t i = 0; i < sizeof(check->reads) / sizeof(check->reads[0]) && check->reads[i]; i++)
+        if (reading->wrong >> field_index(reading->record, check->reads[i]) & 1)
+            return false;
     return true;
+}
+
+/* A field that is given, but not the one that it needs. The default passes, because a document that
+ * was filled in has it. */
+static void check_need(const struct reading *reading, size_t i)
+{
+    const struct field *field = &reading->record->fields[i];
+    const json_t *value = json_object_get(reading->object, field->name);
+    struct place place = PLACE_KEY(reading->place, field->name);
+    char shown[PLACE_VALUE_MAX];
+    size_t j = field_index(reading->record, field->needs);
+
+    if (!value || (reading->wrong >> i & 1) || (reading->wrong >> j & 1) ||
+        field_need_met(field, &reading->record->fields[j], reading->target))
+        return;
+    place_problem(&place, reading->problems, FIELD_NEEDS_SENTENCE,
+                  json_is_string(value) ? json_string_value(value) : place_value(value, shown),
+                  field->needs, field->needs);
 }
 
 static void run_checks(const struct reading *reading)
 {
     const struct record *record = reading->record;
 
+    for (size_t i = 0; i < record->field_count; i++)
+        if (record->fields[i].needs)
+            check_need(reading, i);
     for (size_t i = 0; i < record->check_count; i++)
         if (record->checks[i].run && can_run(reading, &record->checks[i]))
             record->checks[i].run(reading->target, reading->object, reading->place,

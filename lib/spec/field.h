@@ -103,7 +103,10 @@ struct field {
     const struct field_pattern *value_pattern;
     const struct record *record; /* FIELD_RECORD, FIELD_RECORDS, FIELD_MAP */
     unsigned only_with; /* bit set of the selector's values with which it may be given; 0: all */
-    int choice;         /* in a choice record: what its presence stores; 0: not a choice */
+    /* FIELD_UNSIGNED, FIELD_NUMBER, FIELD_DURATION: another such field of the record, 0 by default,
+     * that switches on what this one is of; while that is 0, this must be its own default. */
+    const char *needs;
+    int choice; /* in a choice record: what its presence stores; 0: not a choice */
     json_t *(*emit)(const void *record); /* instead of the type's own; NULL from it: not emitted */
     const char *help;                    /* one sentence */
 };

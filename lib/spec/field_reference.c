@@ -136,6 +136,8 @@ void field_meaning(const struct field *field, const struct field *selector, stru
         }
         buffer_puts(out, ".");
     }
+    if (field->needs)
+        buffer_printf(out, " Only with `%s` above 0.", field->needs);
     if (field->alias)
         buffer_printf(out, " Also read as `%s`.", field->alias);
     if (field->later) {
@@ -282,10 +284,7 @@ static void check_reads(const struct record *record, const struct record_check *
                         const struct place *place, struct problems *problems)
 {
     for (size_t i = 0; i < sizeof(check->reads) / sizeof(check->reads[0]) && check->reads[i]; i++) {
-        size_t j = 0;
-        while (j < record->field_count && strcmp(record->fields[j].name, check->reads[i]) != 0)
-            j++;
-        if (j == record->field_count)
+        if (field_index(record, check->reads[i]) == record->field_count)
             place_problem(place, problems, "a check reads %s, which is no field", check->reads[i]);
     }
 }
@@ -313,6 +312,8 @@ void record_self_check(const struct record *record, const char *prefix, struct p
             place_problem(&place, problems, "has no names");
         if (field->min > field->max && field->type != FIELD_STRINGS)
             place_problem(&place, problems, "has min above max");
+        if (field->needs)
+            field_check_need(record, field, &place, problems);
         if (field->only_with && !selector)
             place_problem(&place, problems, "comes before its selector");
         check_default(field, &place, problems);

@@ -264,6 +264,42 @@ static void add_choice(json_t *schema, const struct record *record)
                                                   .sentence = buffer_terminate(&sentence)});
 }
 
+/* Appends "self.NAME > 0" or "self.NAME == DEFAULT", true also of a duration that is none. */
+static void put_comparison(const struct field *field, const char *relation, const char *number,
+                           struct buffer *out)
+{
+    bool duration = field->type == FIELD_DURATION;
+
+    if (duration)
+        buffer_printf(out, "!self.%s.matches(" CEL_DURATION ") || ", field->name);
+    buffer_printf(out,
+                  duration                      ? "duration(self.%s) %s duration('%s')"
+                  : field->type == FIELD_NUMBER ? "self.%s %s double(%s)"
+                                                : "self.%s %s %s",
+                  field->name, relation, number);
+}
+
+/* A field that must be its default while the one that it needs is 0. */
+static void add_need(json_t *schema, const struct field *field, const struct field *needed)
+{
+    cleanup_buffer struct buffer rule = BUFFER_INIT(RULE_BYTES_MAX);
+    cleanup_buffer struct buffer sentence = BUFFER_INIT(RULE_BYTES_MAX);
+    cleanup_buffer struct buffer says = BUFFER_INIT(RULE_BYTES_MAX);
+    cleanup_buffer struct buffer at = BUFFER_INIT(RULE_BYTES_MAX);
+
+    put_comparison(needed, ">", needed->fallback, &rule);
+    buffer_puts(&rule, " || ");
+    put_comparison(field, "==", field->fallback, &rule);
+    buffer_printf(&sentence, FIELD_NEEDS_SENTENCE, "it", needed->name, needed->name);
+    buffer_printf(&says, "'" FIELD_NEEDS_SENTENCE "'.format([self.%s])", "%s", needed->name,
+                  needed->name, field->name);
+    buffer_printf(&at, ".%s", field->name);
+    schema_add_rule(schema, &(struct schema_rule){.rule = buffer_terminate(&rule),
+                                                  .at = buffer_terminate(&at),
+                                                  .sentence = buffer_terminate(&sentence),
+                                                  .says = buffer_terminate(&says)});
+}
+
 void schema_add_record_rules(json_t *schema, const struct record *record)
 {
     const struct field *selector = NULL;
@@ -276,6 +312,8 @@ void schema_add_record_rules(json_t *schema, const struct record *record)
             add_only_with(schema, field, selector);
         if (field->alias)
             add_alias(schema, field);
+        if (field->needs)
+            add_need(schema, field, &record->fields[field_index(record, field->needs)]);
     }
     if (record->choice)
         add_choice(schema, record);

@@ -202,6 +202,15 @@ static bool has_defaults(const struct record *record)
     return false;
 }
 
+/* Whether a rule of the record reads its fields. */
+static bool has_rules(const struct record *record)
+{
+    bool any = record->check_count > 0;
+    for (size_t i = 0; i < record->field_count; i++)
+        any |= record->fields[i].needs != NULL;
+    return any;
+}
+
 /* Which of the selector's values is the default. */
 static unsigned default_index(const struct field *selector)
 {
@@ -233,7 +242,7 @@ static json_t *record_default(const struct record *record)
             selector = field;
         bool selected = selector && field->only_with & FIELD_BIT(default_index(selector));
         if (field->fallback &&
-            (selected || ((selector || record->check_count > 0) && default_in_schema(field))))
+            (selected || ((selector || has_rules(record)) && default_in_schema(field))))
             json_object_set_new(value, field->name, field_default(field));
     }
     return value;

@@ -420,3 +420,11 @@ json_t *field_default(const struct field *field)
         return json_loads(field->fallback, JSON_DECODE_ANY, NULL);
     }
 }
+
+size_t field_index(const struct record *record, const char *name)
+{
+    size_t i = 0;
+    while (i < record->field_count && strcmp(record->fields[i].name, name) != 0)
+        i++;
+    return i;
+}

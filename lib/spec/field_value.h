@@ -56,6 +56,20 @@ const char *field_text(const struct field *field, const json_t *value, const str
 /* The table's default as JSON, or NULL; owned by the caller. */
 json_t *field_default(const struct field *field);
 
+/* Whether the field's value in the struct at target means something: the one that it needs is above
+ * 0, or it is its own default. */
+bool field_need_met(const struct field *field, const struct field *needed, const void *target);
+
+/* For record_self_check(): both must be numbers, and the needed one off by default. */
+void field_check_need(const struct record *record, const struct field *field,
+                      const struct place *place, struct problems *problems);
+
+/* Where in the table the field of this name stands; field_count: nowhere. */
+size_t field_index(const struct record *record, const char *name);
+
+/* What is said of a field without the one that it needs; three texts: value, and its name twice. */
+#define FIELD_NEEDS_SENTENCE "%s means nothing without %s; give %s above 0 too"
+
 /* Reads and writes a size_t count or a bool given at an offset. */
 static inline size_t *field_size_at(void *target, size_t offset)
 {

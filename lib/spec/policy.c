@@ -21,18 +21,6 @@ unsigned policy_in_force(const struct policy_settings *s)
 
 /* rateLimit */
 
-static void check_burst(const void *record, json_t *object, const struct place *place,
-                        struct problems *problems)
-{
-    const struct rate_settings *settings = record;
-    struct place burst = PLACE_KEY(place, "burst");
-
-    (void)object;
-    if (settings->burst > 0 && !(settings->rate > 0))
-        place_problem(&burst, problems, "%u means nothing without a rate; give rate too",
-                      settings->burst);
-}
-
 static const struct field rate_fields[] = {
     {.name = "rate",
      .type = FIELD_NUMBER,
@@ -46,18 +34,11 @@ static const struct field rate_fields[] = {
      FIELD_AT(struct rate_settings, burst),
      .fallback = "0",
      .max = 1e9,
+     .needs = "rate",
      .help = "Requests that pass at once after a pause; 0 is what `rate` gives in a second, at "
              "least 1."},
 };
-static const struct record_check rate_checks[] = {
-    {.run = check_burst,
-     .reads = {"rate", "burst"},
-     .rule = "self.burst == 0 || self.rate > 0.0",
-     .at = ".burst",
-     .sentence = "it means nothing without a rate; give rate too",
-     .says = "'%d means nothing without a rate; give rate too'.format([self.burst])"},
-};
-static const struct record rate_record = {FIELDS(rate_fields), CHECKS(rate_checks),
+static const struct record rate_record = {FIELDS(rate_fields),
                                           .size = sizeof(struct rate_settings)};
 
 static const struct field rate_limit_fields[] = {
@@ -103,6 +84,7 @@ static const struct field concurrency_fields[] = {
      .fallback = "503",
      .min = 400,
      .max = 599,
+     .needs = "limit",
      .help = "What further ones are answered: 503 or 429."},
 };
 static const struct record_check concurrency_checks[] = {
@@ -201,6 +183,7 @@ static const struct field abort_fields[] = {
      .fallback = "503",
      .min = 400,
      .max = 599,
+     .needs = "percent",
      .help = "With which status."},
 };
 static const struct record abort_record = {FIELDS(abort_fields),
@@ -214,6 +197,7 @@ static const struct field delay_fields[] = {
      .fallback = "100ms",
      .min = 1.0 * NS_PER_US,
      .max = 300.0 * NS_PER_S,
+     .needs = "percent",
      .help = "How long, before they go on."},
 };
 static const struct record delay_record = {FIELDS(delay_fields),
@@ -296,6 +280,7 @@ static const struct field breaker_fields[] = {
      .fallback = "10s",
      .min = 1.0 * NS_PER_MS,
      .max = 3600.0 * NS_PER_S,
+     .needs = "failures",
      .help = "How long it stays so, before probes are let through."},
     {.name = "probes",
      .type = FIELD_UNSIGNED,
@@ -303,6 +288,7 @@ static const struct field breaker_fields[] = {
      .fallback = "1",
      .min = 1,
      .max = 1000,
+     .needs = "failures",
      .help = "Calls that are let through then. When all went well it is called again; when one "
              "fails, it stays so once more."},
 };

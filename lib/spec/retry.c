@@ -1,6 +1,7 @@
 /* The table of egress.retries and of a destination's: further attempts of calls. */
 #include "base/clock.h"
 #include "spec/policy.h"
+#include "spec/settings_private.h"
 
 /* In the order of enum retry_cause. */
 static const char *const causes[] = {"connect", "reset", "timeout", "5xx", NULL};
@@ -64,3 +65,43 @@ static const struct record_check retry_checks[] = {
 };
 const struct record retry_record = {FIELDS(retry_fields), CHECKS(retry_checks),
                                     .size = sizeof(struct retry_settings)};
+
+/* timeout_ns: that of the whole call; 0: none. */
+static void check_try_timeout(const struct retry_settings *retries, uint64_t timeout_ns,
+                              const struct place *owner, struct problems *problems)
+{
+    struct place place = PLACE_KEY(owner, "retries"), at = PLACE_KEY(&place, "perTryTimeout");
+    char own[DURATION_TEXT_MAX], whole[DURATION_TEXT_MAX];
+
+    if (timeout_ns > 0 && retries->try_timeout_ns > timeout_ns)
+        place_problem(
+            &at, problems, "%s is above timeout, which is %s for all attempts together; lower it",
+            duration_format(retries->try_timeout_ns, own), duration_format(timeout_ns, whole));
+}
+
+void check_try_timeouts(const void *record, json_t *object, const struct place *place,
+                        struct problems *problems)
+{
+    const struct egress_settings *egress = record;
+
+    (void)object;
+    check_try_timeout(&egress->retries, egress->timeout_ns, place, problems);
+}
+
+void check_destination_try_timeouts(const void *record, json_t *object, const struct place *place,
+                                    struct problems *problems)
+{
+    const struct egress_settings *egress = record;
+    struct place list = PLACE_KEY(place, "destinations");
+
+    (void)object;
+    for (size_t i = 0; i < egress->destination_count; i++) {
+        const struct egress_destination *destination = &egress->destinations[i];
+        struct place item = PLACE_INDEX(&list, i);
+        if (destination->retries_given)
+            check_try_timeout(&destination->retries,
+                              destination->timeout_ns > 0 ? destination->timeout_ns
+                                                          : egress->timeout_ns,
+                              &item, problems);
+    }
+}

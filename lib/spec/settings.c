@@ -110,6 +110,24 @@ static const struct record_check egress_checks[] = {
      .at = ".destinations",
      .sentence = "calls that are never answered need a timeout; give timeout above 0s, here or to "
                  "the destination"},
+    {.run = check_try_timeouts,
+     .reads = {"timeout", "retries"},
+     .rule = "!has(self.retries) || !self.timeout.matches(" CEL_DURATION
+             ") || duration(self.timeout) == duration('0s') || "
+             "!self.retries.perTryTimeout.matches(" CEL_DURATION
+             ") || duration(self.retries.perTryTimeout) <= duration(self.timeout)",
+     .at = ".retries",
+     .sentence = "perTryTimeout is above timeout, which is for all attempts together; lower it"},
+    {.run = check_destination_try_timeouts,
+     .reads = {"timeout", "destinations"},
+     .rule = "!has(self.destinations) || !self.timeout.matches(" CEL_DURATION
+             ") || self.destinations.all(d, !has(d.retries) || "
+             "!d.retries.perTryTimeout.matches(" CEL_DURATION
+             ") || duration(d.retries.perTryTimeout) <= (has(d.timeout) && "
+             "d.timeout.matches(" CEL_DURATION ") ? duration(d.timeout) : duration(self.timeout) > "
+             "duration('0s') ? duration(self.timeout) : duration('30m')))",
+     .at = ".destinations",
+     .sentence = "a perTryTimeout is above timeout, which is for all attempts together; lower it"},
 };
 
 const struct record egress_record = {FIELDS(egress_fields), CHECKS(egress_checks),

@@ -41,6 +41,12 @@ void check_timeouts(const void *record, json_t *object, const struct place *plac
 void check_destination_timeouts(const void *record, json_t *object, const struct place *place,
                                 struct problems *problems);
 
+/* Two record_checks of egress: no attempt has more time than its call. */
+void check_try_timeouts(const void *record, json_t *object, const struct place *place,
+                        struct problems *problems);
+void check_destination_try_timeouts(const void *record, json_t *object, const struct place *place,
+                                    struct problems *problems);
+
 /* A record_check of egress: each name once. */
 void check_destinations(const void *record, json_t *object, const struct place *place,
                         struct problems *problems);

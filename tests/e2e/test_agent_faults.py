@@ -363,6 +363,7 @@ def test_reload_under_load(start, mode):
         ({"faults": {"timeouts": 0.1}, "timeout": "0s"}, "egress.faults.timeouts: calls that are never answered need a"),
         ({"faults": {"slow": {"length": "1s"}}}, "egress.faults.slow: slow periods are as good ones"),
         ({"faults": {"slow": {"every": "1ms"}}}, "egress.faults.slow.every: 1ms is below 10ms"),
+        ({"faults": {"slow": {"every": "1s"}}}, "egress.faults.slow.every: 1s means nothing without length"),
         ({"faults": {"loss": {"rto": "2m"}}}, "egress.faults.loss.rto: 2m is above 1m"),
         ({"faults": {"loss": {"probability": "1%"}}}, "egress.faults.loss.probability: "),
         ({"destinations": [{"name": "s1", "mode": "forward", "faults": {}}]}, "egress.destinations[0].mode: latency and"),

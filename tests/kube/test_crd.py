@@ -130,6 +130,13 @@ ACCEPTED = [
     {"limits": {"idleTimeout": "86400000ms"}},
     {"egress": {"latency": {"distribution": "uniform", "low": "0s", "high": "0.5ms"}}},
     {"egress": {"latency": None, "mode": None}},
+    {"egress": {"circuitBreaker": {"failures": 0, "duration": "10000ms", "probes": 1}, "timeout": "0s",
+                "retries": {"perTryTimeout": "30m"}, "faults": {"slow": {"every": "60s"}, "loss": {"rto": "1s"}}}},
+    {"egress": {"timeout": "1s", "retries": {"perTryTimeout": "1000ms"}, "destinations": [
+        {"name": "s0", "timeout": "100ms"}, {"name": "s1", "timeout": "2s", "retries": {"perTryTimeout": "2s"}}]}},
+    {"egress": {"destinations": [
+        {"name": "s1", "circuitBreaker": {}, "faults": {"slow": {"length": "1s", "factor": 2}}}]}},
+    {"datapath": {"policy": {"concurrency": {"status": 503}, "rateLimit": {"source": {"rate": 0.1, "burst": 1}}}}},
     *({"egress": {"latency": latency}} for latency in LATENCIES),
     {"resources": {"requests": {"cpu": 1, "memory": "64Mi"}, "limits": {"cpu": "1000m"}}},
     {"workload": {"internalService": {"loader": {"memoryStress": {"run": False, "memorySize": 1}}}}},
@@ -187,7 +194,8 @@ def test_all_of_it(cluster, crd, namespace):
         {"distribution": "empirical", "quantiles": quantiles(100)},
         {"distribution": "mixture", "parts": entries},
     ):
-        each = [{"name": f"{'s' * 50}-{number}", "latency": latency, "faults": faults} for number in range(64)]
+        other = {"latency": latency, "faults": faults, "retries": {"perTryTimeout": "1s"}, "circuitBreaker": {}}
+        each = [{"name": f"{'s' * 50}-{number}", **other} for number in range(64)]
         document = specs.dpu_service("large", egress={"faults": faults, "destinations": each})
         cluster.api("POST", OBJECTS.format(namespace), document, dryRun="All", fieldValidation="Strict")
 

@@ -10,6 +10,7 @@
 #define DPUMESH_TESTS_SPEC_BAD_H
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "spec/application.h"
@@ -37,6 +38,24 @@ static inline void bad_check(const char *text, const char *sentences, unsigned *
         return;
     (*wrong)++;
     cr_log_error("%s\n  expected: %s\n  got (%d): %s", text, sentences, ret, said);
+}
+
+#define BAD_HEAD "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\nmetadata:"
+
+/* Reads each case's text as fields of spec, from line 6 on, in a DpuService named s0; s1 follows
+ * it.
+ */
+static inline void bad_check_specs(const struct bad *cases, size_t count)
+{
+    unsigned wrong = 0;
+    char text[2048];
+
+    for (size_t i = 0; i < count; i++) {
+        snprintf(text, sizeof(text),
+                 BAD_HEAD "\n  name: s0\nspec:\n%s---\n" BAD_HEAD " {name: s1}\n", cases[i].text);
+        bad_check(text, cases[i].sentences, &wrong);
+    }
+    cr_assert_eq(wrong, 0, "%u of %zu", wrong, count);
 }
 
 #endif

@@ -249,6 +249,15 @@ Test(agent_config, refused)
          "a.json: workload.internalService.loader.sleepStress.sleepTime: -1 is below 0; give 0 to "
          "3600 seconds, or a duration such as \"10ms\"\n"
          "a.json: egres: unknown field; did you mean egress?"},
+        {"{\"service\":\"s0\",\"egress\":{\"circuitBreaker\":{\"duration\":\"5s\"},\"faults\":"
+         "{\"slow\":{\"every\":\"20s\"}},\"timeout\":\"1s\",\"retries\":{\"perTryTimeout\":\"2s\"}}"
+         "}",
+         "a.json: egress.circuitBreaker.duration: 5s means nothing without failures; give failures "
+         "above 0 too\n"
+         "a.json: egress.faults.slow.every: 20s means nothing without length; give length above 0 "
+         "too\n"
+         "a.json: egress.retries.perTryTimeout: 2s is above timeout, which is 1s for all attempts "
+         "together; lower it"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         cleanup_problems struct problems problems = PROBLEMS_INIT;

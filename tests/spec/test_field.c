@@ -543,11 +543,32 @@ Test(field, tables_are_sound)
         {.name = "b", .type = FIELD_BOOL, .fallback = "maybe"},
         {.name = "c",
          .type = FIELD_DURATION,
-         .fallback = "50",
+         .fallback = "2s",
          .max = 1e9,
          .only_with = 1,
          .help = "C."},
         {.name = "d", .type = FIELD_ENUM, .help = "D."},
+        {.name = "e",
+         .type = FIELD_UNSIGNED,
+         FIELD_AT(struct part, size),
+         .fallback = "1",
+         .max = 9,
+         .needs = "z",
+         .help = "E."},
+        {.name = "f",
+         .type = FIELD_UNSIGNED,
+         FIELD_AT(struct part, size),
+         .fallback = "1",
+         .max = 9,
+         .needs = "e",
+         .help = "F."},
+        {.name = "g",
+         .type = FIELD_UNSIGNED,
+         FIELD_AT(struct part, size),
+         .fallback = "1",
+         .max = 9,
+         .needs = "b",
+         .help = "G."},
     };
     static const struct record_check bad_checks[] = {{.run = check_thing, .reads = {"a", "z"}}};
     static const struct record bad_record = {FIELDS(bad_fields), CHECKS(bad_checks),
@@ -559,8 +580,13 @@ Test(field, tables_are_sound)
         "bad: b: has no help",
         "bad: b: its default is not JSON",
         "bad: c: comes before its selector",
+        "bad: c: 2s is above 1s; give 0 to 1s",
+        "bad: d: has no names",
+        "bad: e: needs z, which is no field",
+        "bad: f: e has no default, or is not 0 by it",
+        "bad: g: b is no number",
     };
     for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
-        cr_assert_str_eq(problems.texts[i], sentences[i]);
-    cr_assert_eq(problems.count, 7, "c's default has no unit, d has no names");
+        cr_assert_str_eq(problems.texts[i], sentences[i], "%s", problems.texts[i]);
+    cr_assert_eq(problems.count, sizeof(sentences) / sizeof(sentences[0]));
 }

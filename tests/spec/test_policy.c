@@ -7,20 +7,22 @@
 #include "given.h"
 #include "spec/children.h"
 
-static const char all[] = "  datapath:\n"
-                          "    policy:\n"
-                          "      rateLimit: {service: {rate: 0.5, burst: 7}, source: {rate: 20}}\n"
-                          "      concurrency: {limit: 9, status: 429}\n"
-                          "      seed: 42\n"
-                          "      faults:\n"
-                          "      - header: {name: x-a, value: b c}\n"
-                          "        abort: {percent: 0.25, status: 418}\n"
-                          "      - delay: {percent: 100, duration: 3ms}\n"
-                          "  egress:\n"
-                          "    circuitBreaker: {failures: 3}\n"
-                          "    destinations:\n"
-                          "    - {name: s1, mode: simulate, timeout: 5ms}\n"
-                          "    - {name: s2, circuitBreaker: {probes: 4, duration: 2s}}\n";
+static const char all[] =
+    "  datapath:\n"
+    "    policy:\n"
+    "      rateLimit: {service: {rate: 0.5, burst: 7}, source: {rate: 20}}\n"
+    "      concurrency: {limit: 9, status: 429}\n"
+    "      seed: 42\n"
+    "      faults:\n"
+    "      - header: {name: x-a, value: b c}\n"
+    "        abort: {percent: 0.25, status: 418}\n"
+    "      - delay: {percent: 100, duration: 3ms}\n"
+    "  egress:\n"
+    "    circuitBreaker: {failures: 3}\n"
+    "    destinations:\n"
+    "    - {name: s1, mode: simulate, timeout: 5ms}\n"
+    "    - {name: s2, circuitBreaker: {failures: 9, probes: 4, duration: 2s}}\n"
+    "    - {name: s3, circuitBreaker: {}}\n";
 
 static void check_all(const struct agent_config *config)
 {
@@ -48,8 +50,9 @@ static void check_all(const struct agent_config *config)
     cr_assert_not(e->destinations[0].breaker_given, "it has that of egress");
     cr_assert_eq(e->destinations[0].timeout_ns, 5 * NS_PER_MS);
     cr_assert(e->destinations[1].breaker_given);
-    cr_assert_eq(e->destinations[1].breaker.failures, 0, "given, and none");
     cr_assert_eq(e->destinations[1].breaker.probes, 4);
+    cr_assert(e->destinations[2].breaker_given);
+    cr_assert_eq(e->destinations[2].breaker.failures, 0, "given, and none");
     cr_assert(egress_has_breakers(e));
 }
 
