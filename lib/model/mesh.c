@@ -27,7 +27,7 @@ static void schedule(struct mesh_run *run, uint32_t index)
 }
 
 void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direction,
-                uint32_t message, double bytes, unsigned policies)
+                uint32_t message, double bytes, double more_ns)
 {
     struct mesh_replica *at = &run->replicas[replica];
     const struct profile *profile = run->mesh->services[at->service].profile;
@@ -37,8 +37,7 @@ void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direc
         calendar_add(&run->calendar, run->now_ns, MESH_CROSSED, message, direction);
         return;
     }
-    pod_begin_policed(&at->pod, direction, message, run->now_ns, fmax(bytes, bytes_min),
-                      policies * profile->value[PROFILE_POLICY_NS]);
+    pod_begin_policed(&at->pod, direction, message, run->now_ns, fmax(bytes, bytes_min), more_ns);
     schedule(run, replica);
 }
 

@@ -32,10 +32,10 @@ static const struct mesh_call *next_call(struct mesh_run *run, struct mesh_stran
 /* Sends the call across its replica's path. */
 static void send(struct mesh_run *run, uint32_t index)
 {
-    const struct mesh_outgoing *call = mesh_call_at(run, index);
+    uint32_t replica = mesh_call_at(run, index)->replica;
 
-    mesh_cross(run, call->replica, POD_OUT, mesh_message_of_call(index), run->load->request_bytes,
-               mesh_service_of(run, call->replica)->call_policies);
+    mesh_cross(run, replica, POD_OUT, mesh_message_of_call(index), run->load->request_bytes,
+               mesh_policies_ns(run, replica, mesh_service_of(run, replica)->call_policies));
 }
 
 /* An egress worker for a simulated call; false: it waits for one. */

@@ -1,5 +1,6 @@
 /* What a replica lets through, refuses, delays and aborts on purpose, and what that costs a proxy.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -33,35 +34,44 @@ void mesh_policy_release(struct mesh_replica *replica)
 
 /* ---- what they cost ---- */
 
-/* The proxy reads a message and sends another one, neither of which anybody waits for: Arm's work,
- * or without Arm the host's. */
-static void spend(struct mesh_run *run, uint32_t replica, enum pod_direction direction,
-                  double in_bytes, double out_bytes, unsigned policies)
+double mesh_policies_ns(const struct mesh_run *run, uint32_t replica, unsigned policies)
 {
     const struct profile *profile = mesh_service_of(run, replica)->profile;
-    struct pod *pod = &run->replicas[replica].pod;
+
+    return profile ? policies * profile->value[PROFILE_POLICY_NS] : 0;
+}
+
+/*
+ * The proxy's work alone on a request or call and a short message beside it, which nobody waits
+ * for: a DPU's Arm, or in a sidecar one round, for who has woken up to read answers as well. A
+ * sidecar that is full does without, as the agent's.
+ */
+static void spend(struct mesh_run *run, uint32_t index, enum pod_direction direction,
+                  unsigned policies)
+{
+    const struct profile *profile = mesh_service_of(run, index)->profile;
+    struct mesh_replica *replica = &run->replicas[index];
+    double bytes = fmax(run->load->request_bytes, bytes_min);
+    double more_ns = mesh_policies_ns(run, index, policies);
 
     if (!profile)
         return;
-    if (pod->has_arm) {
-        pod_spend_arm(pod, direction, run->now_ns,
-                      path_arm_ns(profile, in_bytes) + path_arm_ns(profile, out_bytes) +
-                          policies * profile->value[PROFILE_POLICY_NS]);
-        return;
-    }
-    mesh_cross(run, replica, POD_IN, MESH_NOBODY, in_bytes, policies);
-    mesh_cross(run, replica, POD_OUT, MESH_NOBODY, out_bytes, 0);
+    if (profile->kind == PROFILE_DPU)
+        pod_spend_arm(&replica->pod, direction, run->now_ns,
+                      path_arm_ns(profile, bytes) + path_arm_ns(profile, bytes_min) + more_ns);
+    else if (pod_depth(&replica->pod, direction) < replica->slots)
+        mesh_cross(run, index, direction, MESH_NOBODY, bytes,
+                   more_ns + path_host_ns(profile, bytes_min, direction == POD_OUT));
 }
 
 void mesh_spend_refusal(struct mesh_run *run, uint32_t replica)
 {
-    spend(run, replica, POD_IN, run->load->request_bytes, bytes_min,
-          mesh_service_of(run, replica)->policies);
+    spend(run, replica, POD_IN, mesh_service_of(run, replica)->policies);
 }
 
 void mesh_spend_retry(struct mesh_run *run, uint32_t replica)
 {
-    spend(run, replica, POD_OUT, bytes_min, run->load->request_bytes, 1);
+    spend(run, replica, POD_OUT, 1);
 }
 
 /* ---- what they do ---- */

@@ -164,6 +164,9 @@ void mesh_policy_release(struct mesh_replica *replica);
  * mesh_visit. */
 struct mesh_verdict mesh_policy_judge(struct mesh_run *run, uint32_t index, uint32_t call);
 
+/* What so many policies take of a replica's proxy. */
+double mesh_policies_ns(const struct mesh_run *run, uint32_t replica, unsigned policies);
+
 /* The proxy has read a request that goes no further, and answers it. */
 void mesh_spend_refusal(struct mesh_run *run, uint32_t replica);
 
@@ -207,8 +210,9 @@ void mesh_waited(struct mesh_run *run, uint32_t index);
 
 /* ---- mesh.c ---- */
 
-/* Sends the message across its replica's path, from now_ns on; it passes so many policies. */
+/* Sends the message across its replica's path, from now_ns on; the proxy spends more_ns on it
+ * besides. */
 void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direction,
-                uint32_t message, double bytes, unsigned policies);
+                uint32_t message, double bytes, double more_ns);
 
 #endif

@@ -166,7 +166,7 @@ static void cross_in(struct mesh_run *run, uint32_t index)
     uint32_t replica = mesh_visit_at(run, index)->replica;
 
     mesh_cross(run, replica, POD_IN, mesh_message_of_visit(index), run->load->request_bytes,
-               mesh_service_of(run, replica)->policies);
+               mesh_policies_ns(run, replica, mesh_service_of(run, replica)->policies));
 }
 
 /* Whether there is room on the way to a replica. */

@@ -166,8 +166,9 @@ Test(mesh_policy, refusing_costs_the_proxy)
     profile.kind = PROFILE_SIDECAR;
     profile.value[PROFILE_ARM_WORKERS] = profile.value[PROFILE_DMA_UNITS] = 0;
     profile.value[PROFILE_MESSAGE_NS] = 3000;
+    profile.value[PROFILE_WAKE_NS] = 20000; /* once: who has woken up to read answers as well */
     simulate(&service, 1, &paced);
-    cr_expect_float_eq(of_service[0].datapath_cores, 200 * (2 * 3000 + 300) / 1e9, 1e-6);
+    cr_expect_float_eq(of_service[0].datapath_cores, 200 * (20000 + 2 * 3000 + 300) / 1e9, 1e-6);
 }
 
 /* ---- calls ---- */
@@ -401,4 +402,16 @@ Test(mesh_policy, retries_cost_the_proxy)
     cr_expect_float_eq(of_service[0].dpu_cores - without,
                        200 * (2 * path_arm_ns(&profile, 64) + 300) / 1e9, 1e-5);
     cr_expect_float_eq(of_service[0].datapath_cores, host, 1e-6);
+    /* A sidecar's is the host's, in one round. */
+    profile.kind = PROFILE_SIDECAR;
+    profile.value[PROFILE_ARM_WORKERS] = 0;
+    profile.value[PROFILE_MESSAGE_NS] = 3000;
+    profile.value[PROFILE_WAKE_NS] = 20000;
+    destination.retries.most = 0;
+    simulate(&service, 1, &paced);
+    host = of_service[0].datapath_cores;
+    destination.retries.most = 1;
+    simulate(&service, 1, &paced);
+    cr_expect_float_eq(of_service[0].datapath_cores - host, 200 * (20000 + 2 * 3000 + 300) / 1e9,
+                       1e-5);
 }
