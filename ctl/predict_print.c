@@ -1,5 +1,6 @@
 /* What `dpumesh predict -f` prints: tables, JSON, CSV. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -19,6 +20,7 @@ static struct mesh_service_result total_of(const struct prediction *prediction, 
 
     for (size_t i = 0; i < prediction->plan.mesh.count; i++) {
         total.requests_per_s += services[i].requests_per_s;
+        total.ended_per_s += services[i].ended_per_s;
         total.refused_per_s += services[i].refused_per_s;
         total.rate_limited_per_s += services[i].rate_limited_per_s;
         total.concurrency_limited_per_s += services[i].concurrency_limited_per_s;
@@ -52,10 +54,10 @@ static json_t *cores_json(const struct mesh_service_result *result)
                      "datapath", result->datapath_cores, "work", result->work_cores);
 }
 
-/* A part of the requests that came to a service. */
+/* A part of the requests that ended at a service: others began before, or are there yet. */
 static double part(const struct mesh_service_result *result, double per_s)
 {
-    return result->requests_per_s > 0 ? per_s / result->requests_per_s : 0;
+    return result->ended_per_s > 0 ? per_s / result->ended_per_s : 0;
 }
 
 /* What policies and callees did to a service's requests. */
@@ -101,6 +103,12 @@ static json_t *cost_json(const struct prediction *prediction)
                      "points", points);
 }
 
+/* Of what went well; null when nothing did. */
+static json_t *time_json(double us)
+{
+    return isnan(us) ? json_null() : json_real(us);
+}
+
 static json_t *rate_json(const struct prediction *prediction, size_t rate)
 {
     const struct mesh_result *result = &prediction->results[rate];
@@ -109,18 +117,19 @@ static json_t *rate_json(const struct prediction *prediction, size_t rate)
 
     for (size_t i = 0; i < prediction->plan.mesh.count; i++)
         json_array_append_new(services, service_json(prediction, rate, i));
-    return json_pack(
-        "{s:s, s:f, s:f, s:f, s:o, s:f, s:f, s:{s:f, s:f, s:f, s:f, s:f}, s:f, s:f, "
-        "s:f, s:f, s:o, s:o, s:I, s:f}",
-        "entry", name_of(prediction, prediction->plan.entry), "crossings", prediction->crossings,
-        "offered_per_s", prediction->loads[rate].rate_per_s, "achieved_per_s",
-        result->achieved_per_s, "host_cores", cores_json(&total), "dpu_cores", total.dpu_cores,
-        "dma_units_busy", total.dma_busy, "latency_us", "mean", result->mean_us, "p50",
-        result->p50_us, "p90", result->p90_us, "p99", result->p99_us, "p999", result->p999_us,
-        "drop_fraction", result->refused_fraction, "aborted_fraction", result->aborted_fraction,
-        "failed_fraction", result->failed_fraction, "success_fraction", result->success_fraction,
-        "services", services, "digit_cost", cost_json(prediction), "requests",
-        (json_int_t)result->requests, "simulated_s", result->simulated_s);
+    return json_pack("{s:s, s:f, s:f, s:f, s:o, s:f, s:f, s:{s:o, s:o, s:o, s:o, s:o}, s:f, s:f, "
+                     "s:f, s:f, s:o, s:o, s:I, s:f}",
+                     "entry", name_of(prediction, prediction->plan.entry), "crossings",
+                     prediction->crossings, "offered_per_s", prediction->loads[rate].rate_per_s,
+                     "achieved_per_s", result->achieved_per_s, "host_cores", cores_json(&total),
+                     "dpu_cores", total.dpu_cores, "dma_units_busy", total.dma_busy, "latency_us",
+                     "mean", time_json(result->mean_us), "p50", time_json(result->p50_us), "p90",
+                     time_json(result->p90_us), "p99", time_json(result->p99_us), "p999",
+                     time_json(result->p999_us), "drop_fraction", result->refused_fraction,
+                     "aborted_fraction", result->aborted_fraction, "failed_fraction",
+                     result->failed_fraction, "success_fraction", result->success_fraction,
+                     "services", services, "digit_cost", cost_json(prediction), "requests",
+                     (json_int_t)result->requests, "simulated_s", result->simulated_s);
 }
 
 static void print_json(const struct prediction *prediction)
@@ -135,18 +144,29 @@ static void print_json(const struct prediction *prediction)
     puts(text);
 }
 
+/* A time in a line of CSV; nothing when nothing went well. */
+static void csv_time(double us)
+{
+    if (isnan(us))
+        putchar(',');
+    else
+        printf(",%.3f", us);
+}
+
 static void csv_row(const struct prediction *prediction, size_t rate, const char *service,
                     const struct mesh_service_result *of_service)
 {
     const struct mesh_result *result = &prediction->results[rate];
 
-    printf("%.10g,%s,%.10g,%.10g,%.6f,%.6f,%.6f,%.6f,%.3f,%.3f,%.3f,%.3f,%.6f,%.6f,"
-           "%.6f,%.6f,%.6f,%.6f,%.6f,%.10g,%.10g,%.10g\n",
-           prediction->loads[rate].rate_per_s, service, result->achieved_per_s,
-           of_service->requests_per_s, of_service->datapath_cores, of_service->work_cores,
-           of_service->dpu_cores, of_service->dma_busy, result->p50_us, result->p90_us,
-           result->p99_us, result->p999_us, result->refused_fraction, result->failed_fraction,
-           result->aborted_fraction, result->success_fraction,
+    printf("%.10g,%s,%.10g,%.10g,%.6f,%.6f,%.6f,%.6f", prediction->loads[rate].rate_per_s, service,
+           result->achieved_per_s, of_service->requests_per_s, of_service->datapath_cores,
+           of_service->work_cores, of_service->dpu_cores, of_service->dma_busy);
+    csv_time(result->p50_us);
+    csv_time(result->p90_us);
+    csv_time(result->p99_us);
+    csv_time(result->p999_us);
+    printf(",%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.10g,%.10g,%.10g\n", result->refused_fraction,
+           result->failed_fraction, result->aborted_fraction, result->success_fraction,
            part(of_service, of_service->refused_per_s), part(of_service, of_service->aborted_per_s),
            part(of_service, of_service->failed_per_s), of_service->calls_per_s,
            of_service->retries_per_s, of_service->breaker_refused_per_s);
@@ -164,6 +184,14 @@ static void print_csv(const struct prediction *prediction)
     }
 }
 
+static void time_cell(struct table *table, double us)
+{
+    if (isnan(us))
+        table_cell(table, "-");
+    else
+        table_cell(table, "%.3f", us / 1e3);
+}
+
 static void print_rates(const struct prediction *prediction)
 {
     static const char *const titles[] = {">OFFERED/S", ">ACHIEVED/S", ">P50 MS",     ">P90 MS",
@@ -178,10 +206,10 @@ static void print_rates(const struct prediction *prediction)
         struct mesh_service_result total = total_of(prediction, i);
         table_cell(&table, "%.0f", prediction->loads[i].rate_per_s);
         table_cell(&table, "%.0f", result->achieved_per_s);
-        table_cell(&table, "%.3f", result->p50_us / 1e3);
-        table_cell(&table, "%.3f", result->p90_us / 1e3);
-        table_cell(&table, "%.3f", result->p99_us / 1e3);
-        table_cell(&table, "%.3f", result->p999_us / 1e3);
+        time_cell(&table, result->p50_us);
+        time_cell(&table, result->p90_us);
+        time_cell(&table, result->p99_us);
+        time_cell(&table, result->p999_us);
         table_cell(&table, "%.3f%%", 100 * result->refused_fraction);
         table_cell(&table, "%.3f%%", 100 * result->aborted_fraction);
         table_cell(&table, "%.3f%%", 100 * result->failed_fraction);

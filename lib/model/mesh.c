@@ -199,6 +199,7 @@ static struct mesh_service_result count_result(const struct mesh_count *from,
 {
 #define PER_S(member) per_s(from->member, to->member, span_s)
     return (struct mesh_service_result){.requests_per_s = PER_S(requests),
+                                        .ended_per_s = PER_S(ended),
                                         .refused_per_s = PER_S(refused),
                                         .rate_limited_per_s = PER_S(rate_limited),
                                         .concurrency_limited_per_s = PER_S(concurrency_limited),
@@ -227,6 +228,11 @@ static void report_services(const struct mesh_run *run, const struct snapshot *f
     }
 }
 
+static double quantile_us(const struct latency *latency, double q)
+{
+    return latency->count ? latency_quantile(latency, q) / 1e3 : NAN;
+}
+
 static void report(const struct mesh_run *run, struct mesh_result *ret)
 {
     const struct latency *latency = &run->latency;
@@ -235,11 +241,11 @@ static void report(const struct mesh_run *run, struct mesh_result *ret)
 
     *ret = (struct mesh_result){
         .achieved_per_s = (double)run->answered / span_s,
-        .mean_us = latency->count ? latency->sum_ns / (double)latency->count / 1e3 : 0,
-        .p50_us = latency_quantile(latency, 0.5) / 1e3,
-        .p90_us = latency_quantile(latency, 0.9) / 1e3,
-        .p99_us = latency_quantile(latency, 0.99) / 1e3,
-        .p999_us = latency_quantile(latency, 0.999) / 1e3,
+        .mean_us = latency->count ? latency->sum_ns / (double)latency->count / 1e3 : NAN,
+        .p50_us = quantile_us(latency, 0.5),
+        .p90_us = quantile_us(latency, 0.9),
+        .p99_us = quantile_us(latency, 0.99),
+        .p999_us = quantile_us(latency, 0.999),
         .refused_fraction = (double)run->refused / measured,
         .aborted_fraction = (double)run->aborted / measured,
         .failed_fraction = (double)run->failed / measured,

@@ -125,6 +125,7 @@ struct mesh_load {
 /* Means over what was measured, all replicas of a service together. */
 struct mesh_service_result {
     double requests_per_s; /* that came to it, the refused ones too */
+    double ended_per_s;    /* that were answered there, however */
     double refused_per_s;  /* at once, by a limit or for want of room: 429, 503 */
     double rate_limited_per_s, concurrency_limited_per_s; /* part of these */
     double aborted_per_s;                                 /* on purpose, by a fault of the policy */
@@ -136,8 +137,8 @@ struct mesh_service_result {
 };
 
 struct mesh_result {
-    double achieved_per_s; /* answers that are no failures */
-    double mean_us, p50_us, p90_us, p99_us, p999_us;
+    double achieved_per_s;                           /* answers that are no failures */
+    double mean_us, p50_us, p90_us, p99_us, p999_us; /* of these; NAN: there is none */
     double refused_fraction; /* of the requests to the entry: answered 429 or 503 at once */
     double aborted_fraction; /* answered by a fault on purpose */
     double failed_fraction;  /* answered 500 or 504 */

@@ -101,7 +101,7 @@ struct mesh_outgoing {
 };
 
 struct mesh_count {
-    uint64_t requests, refused, rate_limited, concurrency_limited, aborted, failed;
+    uint64_t requests, ended, refused, rate_limited, concurrency_limited, aborted, failed;
     uint64_t calls, retries, breaker_refused;
 };
 

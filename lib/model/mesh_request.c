@@ -38,6 +38,7 @@ static void count_end(struct mesh_run *run, const struct mesh_visit *visit)
 {
     struct mesh_count *count = mesh_count_of(run, visit->replica);
 
+    count->ended++;
     count->refused += visit->end == MESH_REFUSED;
     count->aborted += visit->end == MESH_ABORTED;
     count->failed += visit->end == MESH_FAILED;

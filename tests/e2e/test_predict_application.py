@@ -119,6 +119,19 @@ def test_faults_of_simulated_calls_count_where_calls_are_simulated(predict, appl
     assert predict(path, "--rate", "50", "--egress", "forward")["success_fraction"] == 1
 
 
+def test_nothing_goes_well(dpumesh, predict, application):
+    """Calls end at their timeout: no latency is 0, and no more than all fail although some began before the time that counts."""
+    egress = {"mode": "forward", "timeout": "60ms"}
+    path = application(s0=sleeping(0.001, ["s1"], egress=egress), s1=sleeping(0.2))
+    load = "--rate", "300", "--arrivals", "poisson", "-d", "1s"
+    point = predict(path, *load)
+    assert set(point["latency_us"].values()) == {None} and point["failed_fraction"] == 1
+    assert services(point)["s0"]["failed_fraction"] == 1
+    assert dpumesh("predict", "-f", path, *load).splitlines()[2].split()[2:6] == ["-"] * 4
+    row = next(csv.DictReader(io.StringIO(dpumesh("predict", "-f", path, *load, "--csv"))))
+    assert (row["p50"], row["p999"], row["service_failed"]) == ("", "", "1.000000")
+
+
 def test_faults_of_headers_are_left_out(bin_dir, application):
     faults = [{"header": {"name": "x-chaos"}, "abort": {"percent": 100}}, {"abort": {"percent": 100, "status": 500}}]
     for given, aborted in (faults[:1], 0), (faults, 1), (faults[1:], 1):
