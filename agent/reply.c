@@ -69,6 +69,10 @@ const char *status_phrase(unsigned status)
         return "OK";
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -77,6 +81,8 @@ const char *status_phrase(unsigned status)
         return "Not Acceptable";
     case 408:
         return "Request Timeout";
+    case 409:
+        return "Conflict";
     case 413:
         return "Content Too Large";
     case 429:
@@ -87,6 +93,8 @@ const char *status_phrase(unsigned status)
         return "Internal Server Error";
     case 501:
         return "Not Implemented";
+    case 502:
+        return "Bad Gateway";
     case 503:
         return "Service Unavailable";
     case 504:
@@ -96,7 +104,7 @@ const char *status_phrase(unsigned status)
     case 508:
         return "Loop Detected";
     default:
-        return "Status";
+        return "";
     }
 }
 

@@ -44,7 +44,7 @@ const char *reject_name(enum reject_reason reason);
 unsigned reject_status(enum reject_reason reason);
 const char *reject_body(enum reject_reason reason);
 
-/* "OK", "Not Found", ...; static. */
+/* "OK", "Not Found", ...; empty of one that nobody sends by himself (RFC 9112, 4); static. */
 const char *status_phrase(unsigned status);
 
 /* HOST_BUSY: the host does not keep the model's time now (crossing.h); whoever measures is told. */

@@ -207,10 +207,10 @@ Test(reply, every_reason_has_its_words)
         cr_assert(json_string_length(json_object_get(object, "message")) > 0, "%s", body);
         unsigned status = reject_status(reason);
         cr_assert(status >= 400 && status < 600);
-        cr_assert_str_neq(status_phrase(status), "Status", "%u", status);
+        cr_assert_str_not_empty(status_phrase(status), "%u", status);
         for (int j = REJECT_NONE; j < i; j++)
             cr_assert_str_neq(reject_name(reason), reject_name((enum reject_reason)j));
     }
     cr_assert_str_eq(status_phrase(200), "OK");
-    cr_assert_str_eq(status_phrase(418), "Status");
+    cr_assert_str_empty(status_phrase(418)); /* RFC 9110 has none for it: "(Unused)" */
 }
