@@ -114,22 +114,28 @@ static struct split divide(const struct measurements *rows, unsigned rank, doubl
     return split;
 }
 
-int crossval_check(const struct profile *start, const struct measurements *rows, struct error **err)
+/* How many rows are left when the rate or the frame with most of them is left out. */
+static size_t least_left(const struct measurements *rows)
 {
+    cleanup_free size_t *of_rank = xcalloc(rows->count, sizeof *of_rank);
+    size_t most = 0, of_frame = 0;
+
     for (size_t i = 0; i < rows->count; i++) {
         const struct measurement *row = &rows->items[i];
-        struct split frame = divide(rows, 0, row->frame_bytes), rate = divide(rows, row->rank, 0);
-        size_t left = frame.seen.count < rate.seen.count ? frame.seen.count : rate.seen.count;
-        int r = fit_enough(start, left, err);
-        measurements_free(&frame.seen);
-        measurements_free(&frame.unseen);
-        measurements_free(&rate.seen);
-        measurements_free(&rate.unseen);
-        if (r < 0)
-            return error_prefix(
-                err, r, "--cross-validate leaves out each rate and each frame size in turn");
+        of_frame = i > 0 && row->frame_bytes == row[-1].frame_bytes ? of_frame + 1 : 1;
+        of_rank[row->rank]++;
+        if (most < of_frame)
+            most = of_frame;
+        if (most < of_rank[row->rank])
+            most = of_rank[row->rank];
     }
-    return 0;
+    return rows->count - most;
+}
+
+int crossval_check(const struct profile *start, const struct measurements *rows, struct error **err)
+{
+    return error_prefix(err, fit_enough(start, least_left(rows), err),
+                        "--cross-validate leaves out each rate and each frame size in turn");
 }
 
 int crossval_run(const struct profile *start, const struct measurements *rows,

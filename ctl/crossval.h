@@ -22,7 +22,7 @@ struct crossval {
 };
 
 /* Whether what is left of the rows, whatever is left out, can be fitted: 0, or -EINVAL and a
- * sentence. */
+ * sentence. Those of a frame lie together, as measurements_select() gives them. */
 int crossval_check(const struct profile *start, const struct measurements *rows,
                    struct error **err);
 

@@ -359,6 +359,15 @@ static void complain_of(const struct measurements *all, const char *config,
                 buffer_terminate(&names), count > NAMES_SHOWN_MAX ? " and others" : "");
 }
 
+static int by_frame(const void *a, const void *b)
+{
+    const struct measurement *x = a, *y = b;
+
+    if (x->frame_bytes != y->frame_bytes)
+        return x->frame_bytes < y->frame_bytes ? -1 : 1;
+    return x->line < y->line ? -1 : 1;
+}
+
 int measurements_select(const struct measurements *all, const char *config,
                         struct measurements *ret, struct problems *problems)
 {
@@ -369,15 +378,10 @@ int measurements_select(const struct measurements *all, const char *config,
         return -ENOENT;
     }
     struct measurements list = {.items = xcalloc(all->count, sizeof *list.items)};
-    for (size_t i = 0; i < all->count; i++) {
-        bool known = strcmp(all->items[i].config, name) != 0;
-        for (size_t k = list.count; k-- > 0 && !known;)
-            known = list.items[k].frame_bytes == all->items[i].frame_bytes;
-        /* The first row of a frame takes the others of it along. */
-        for (size_t k = i; k < all->count && !known; k++)
-            if (same_curve(&all->items[k], &all->items[i]))
-                list.items[list.count++] = all->items[k];
-    }
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->items[i].config, name) == 0)
+            list.items[list.count++] = all->items[i];
+    qsort(list.items, list.count, sizeof *list.items, by_frame);
     *ret = list;
     return 0;
 }

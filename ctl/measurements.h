@@ -51,7 +51,7 @@ int measurements_parse(const char *bytes, size_t length, const char *file, struc
                        struct problems *problems);
 
 /*
- * The rows of one configuration, in a new list, those of a frame together. A profile's name finds
+ * The rows of one configuration, in a new list by frame and line. A profile's name finds
  * the configuration that it is of: the one of its name, else the first that has it without
  * "dpumesh-" or "bluefield3-" in front of both. 0, or -ENOENT and a problem that lists those there
  * are.

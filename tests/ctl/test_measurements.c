@@ -149,21 +149,22 @@ Test(measurements, rows_that_contradict_each_other_are_known)
                              "y,64,b,100,100,1.5,1.25,100\n"   /* 5: another configuration */
                              "x,64,b,100,100,0.55,0.24,120\n"  /* 6: the same but for noise */
                              "x,64,b,100.05,100,2.5,1.5,100\n" /* 7: contradicts 2 */
-                             "x,64,b,200,200,0.9,0.5,400\n",   /* 8: contradicts 3 */
+                             "x,64,b,200,200,0.9,0.5,400\n"    /* 8: contradicts 3 */
+                             "x,32,b,100,100,0.5,0.25,100\n",  /* 9: the smallest frame */
                       &all, &problems),
                  0, "%s", problems.count ? problems.texts[0] : "");
     cr_assert_eq(measurements_select(&all, "x", &some, &problems), 0);
-    static const unsigned lines[] = {2, 3, 6, 7, 8, 4}, ranks[] = {0, 1, 0, 0, 1, 0},
-                          contradicts[] = {0, 0, 0, 2, 3, 0};
+    static const unsigned lines[] = {9, 2, 3, 6, 7, 8, 4}, ranks[] = {0, 0, 1, 0, 0, 1, 0},
+                          contradicts[] = {0, 0, 0, 0, 2, 3, 0};
     unsigned first = 0;
-    cr_assert_eq(some.count, 6);
+    cr_assert_eq(some.count, 7);
     for (size_t i = 0; i < some.count; i++) {
-        cr_assert_eq(some.items[i].line, lines[i], "those of a frame lie together");
+        cr_assert_eq(some.items[i].line, lines[i], "by frame and line");
         cr_assert_eq(some.items[i].rank, ranks[i]);
         cr_assert_eq(some.items[i].contradicts, contradicts[i], "line %u", lines[i]);
         first += some.items[i].first;
     }
-    cr_assert_eq(first, 2, "one for each frame");
+    cr_assert_eq(first, 3, "one for each frame");
 }
 
 Test(measurements, a_configuration_is_not_mixed_with_its_namesakes)
