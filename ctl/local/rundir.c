@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -87,6 +88,10 @@ int rundir_write(const struct rundir *dir, const char *folder, const char *name,
                  const char *text, size_t length, struct error **err)
 {
     cleanup_free char *path = rundir_file(dir, folder, name, suffix);
+    cleanup_buffer struct buffer old = BUFFER_INIT(length);
+    if (file_read(path, &old, NULL) == 0 && old.length == length &&
+        memcmp(old.data, text, length) == 0)
+        return 0;
     return file_write(path, text, length, 0600, err);
 }
 

@@ -68,7 +68,8 @@ void rundir_wait(int watch_fd);
 char *rundir_file(const struct rundir *dir, const char *folder, const char *name,
                   const char *suffix);
 
-/* Writes a file whole or not at all (temporary file and rename), mode 0600. 0 or -errno. */
+/* Writes a file whole or not at all (temporary file and rename), mode 0600, unless it holds that
+ * text already: a full disk is then no matter. 0 or -errno. */
 int rundir_write(const struct rundir *dir, const char *folder, const char *name, const char *suffix,
                  const char *text, size_t length, struct error **err);
 

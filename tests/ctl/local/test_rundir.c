@@ -139,6 +139,27 @@ Test(rundir, refuses_directories_that_others_may_enter)
     mkdir(base, 0700);
 }
 
+/* A replica that dies is started again from the same file, also when the disk is full. */
+Test(rundir, a_file_that_holds_it_already_is_not_written)
+{
+    struct rundir dir;
+    ino_t inode[3];
+
+    cr_assert_eq(rundir_create("shop", 0, &dir, NULL), 0);
+    cleanup_free char *path = rundir_file(&dir, "config", "s0-0", ".json");
+    static const char *const texts[] = {"{}", "{}", "[]"};
+    for (int i = 0; i < 3; i++) {
+        struct stat status;
+        cr_assert_eq(rundir_write(&dir, "config", "s0-0", ".json", texts[i], 2, NULL), 0);
+        cr_assert_eq(stat(path, &status), 0);
+        inode[i] = status.st_ino;
+    }
+    cr_expect_eq(inode[1], inode[0]);
+    cr_expect_neq(inode[2], inode[1]);
+    rundir_remove(&dir);
+    rundir_close(&dir);
+}
+
 Test(rundir, names)
 {
     cr_expect(rundir_name_valid("shop") && rundir_name_valid("a") && rundir_name_valid("0-a"));
