@@ -50,8 +50,12 @@ bool plugin_job_abandon(struct plugin_job *p, uint32_t *late)
     p->late = late;
     __atomic_add_fetch(late, 1, __ATOMIC_RELAXED);
     if (__atomic_compare_exchange_n(&p->state, &runs, PLUGIN_ABANDONED, 0, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE))
+                                    __ATOMIC_ACQUIRE)) {
+        log_warn("a plugin's function is late; its request is answered without it, and its thread "
+                 "stays busy until it returns",
+                 LOG_STR("function", p->plugin->function->name));
         return true;
+    }
     __atomic_sub_fetch(late, 1, __ATOMIC_RELAXED);
     return false;
 }

@@ -224,6 +224,7 @@ def test_late_functions_keep_their_threads_only(start):
         now = agent.metrics()
         assert now.total("dpumesh_worker_jobs_total", kind="plugin", result="late") == 100
         assert now.total("dpumesh_plugin_calls_late") == 2
+        eventually(lambda: agent.errors().count("a plugin's function is late") == 2)
         eventually(lambda: agent.metrics().total("dpumesh_plugin_calls_late") == 0)
     # The threads are back.
     agent.write({**agent.config, "workload": {"threads": 2, **plugin("nothing")}})
