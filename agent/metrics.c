@@ -154,10 +154,14 @@ static void declare_work(struct agent *agent)
     struct agent_metrics *m = &agent->metrics;
     for (unsigned i = 0; i < SIDES; i++) {
         m->doorbells[i] =
-            series(r, "dpumesh_doorbells_total", "Doorbells rung because the thread slept.",
+            series(r, "dpumesh_doorbells_total",
+                   "Doorbells rung because the thread slept, by the other end of its queues.",
                    METRIC_COUNTER, "side", sides[i]);
-        m->wakes[i] = series(r, "dpumesh_wakes_total", "Times that a doorbell woke the thread.",
-                             METRIC_COUNTER, "side", sides[i]);
+        m->wakes[i] =
+            series(r, "dpumesh_wakes_total",
+                   "Times that a doorbell woke the thread, also one of a worker thread or "
+                   "of a new configuration.",
+                   METRIC_COUNTER, "side", sides[i]);
     }
     struct metric_spec asked = {.name = "dpumesh_egress_latency_asked_seconds",
                                 .help = "Latency drawn for simulated calls.",

@@ -397,6 +397,10 @@ class Agent:
     def errors(self):
         return self.error_path.read_text(errors="replace")
 
+    def wait_log(self, text):
+        """Waits until the log says so: who counts does not wait for the line to be written."""
+        eventually(lambda: text in self.errors().replace('\\"', '"'), what=f"the log does not say {text}")
+
     # addresses and clients
 
     def address(self, name):

@@ -150,7 +150,7 @@ def test_no_such_name(start, names):  # noqa: F811
     assert results(s0) == {"dns": 40}
     # One lookup serves all that wait, and a name that is not there is not asked for at once again.
     assert 1 <= lookups(s0, "failed") <= 4
-    assert "can't be looked up" in s0.errors()
+    s0.wait_log("can't be looked up")
     names.names["s1.apps.test"] = ["127.0.0.3"]
     with Cell("s1", address="127.0.0.3", port=8080):
         eventually(lambda: s0.ask()["status"] == 200)

@@ -375,7 +375,7 @@ def test_bad_faults_are_refused(start, egress, sentence):
     agent.write({**agent.config, "egress": {**FAST, **egress}})
     agent.signal(signal.SIGHUP)
     eventually(lambda: agent.reloads("refused") == 1)
-    assert sentence in agent.errors()
+    agent.wait_log(sentence)
     assert agent.ask()["status"] == 500, "what was in force stays"
 
 

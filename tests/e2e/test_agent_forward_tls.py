@@ -90,7 +90,7 @@ def test_another_name(start, authority, name):
         assert s0.ask()["status"] == 500
         assert results(s0) == {"tls": 1}
         assert callee.requests == []
-        assert "no TLS with a callee" in s0.errors()
+        s0.wait_log("no TLS with a callee")
 
 
 def test_another_authority(start, authority, stranger):
@@ -123,7 +123,7 @@ def test_no_such_file(start, authority, tmp_path):
         s0 = agent(start, callee, ca=tmp_path / "none.crt")
         assert s0.ask()["status"] == 500
         assert results(s0) == {"tls": 1}
-        assert "none.crt" in s0.errors()
+        s0.wait_log("none.crt")
 
 
 # A client that never lets its connection go, and one whose connection is closed between any two calls: the files are
@@ -166,11 +166,12 @@ def test_renewed_authority(start, authority, stranger, tmp_path, pace):
         put(b"no certificate", ca)
         failed = results(s0)["tls"]
         eventually(lambda: status() == 200 and "the old ones stay" in s0.errors())
-        assert "section=egress.forward.tls" in s0.errors()
+        s0.wait_log("section=egress.forward.tls")
         # Tried again each second, and told once.
         until = time.monotonic() + 2.5
         while time.monotonic() < until:
             assert status() == 200
+        s0.wait_log("the old ones stay")
         assert s0.errors().count("the old ones stay") == 1
         assert results(s0)["tls"] == failed
 

@@ -289,5 +289,5 @@ def test_they_have_moved(start, egress, sentence):
     agent.write({**agent.config, "egress": egress})
     agent.signal(signal.SIGHUP)
     eventually(lambda: agent.reloads("refused") == 1)
-    assert sentence in agent.errors().replace('\\"', '"'), agent.errors()
+    agent.wait_log(sentence)
     assert agent.ask()["status"] == 200

@@ -176,7 +176,8 @@ def test_work_that_fails(start, tmp_path):
     assert now.total("dpumesh_worker_jobs_total", kind="disk", result="failed") == 2
     assert now.total("dpumesh_egress_calls_total") == 0
     assert now.total("mub_response_size_count") == 0
-    assert "diskStress" in agent.errors() and "No such file or directory" in agent.errors()
+    agent.wait_log("diskStress")
+    agent.wait_log("No such file or directory")
 
 
 def test_threads_cap_memory(start):
