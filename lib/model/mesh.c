@@ -9,6 +9,13 @@
 /* Of a message: status and headers. */
 static const double bytes_min = 64;
 
+/*
+ * A write to a TCP socket. What leaves a replica in one round is written one after the other, and
+ * comes to the next proxy apart: the first wakes it, and the others find it at work. Any time above
+ * 0 says that; this is the order of what a write to loopback takes.
+ */
+static const double write_ns = 5000;
+
 /* ---- a replica's data path ---- */
 
 /* Has the replica's next event in the calendar; an older one that is later is known by its stamp.
@@ -41,6 +48,28 @@ void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direc
     schedule(run, replica);
 }
 
+/* Whether the message goes onto a socket: an answer, or a call that is made. */
+static bool is_written(struct mesh_run *run, const struct pod_message *message)
+{
+    if (message->direction != POD_OUT || message->id == MESH_NOBODY)
+        return false;
+    return message->id % 2 == 0 || mesh_call_at(run, message->id / 2)->call->forward;
+}
+
+/* A message is through its replica's path. */
+static void come_out(struct mesh_run *run, struct mesh_replica *replica,
+                     const struct pod_message *message)
+{
+    if (is_written(run, message)) {
+        replica->written_ns = fmax(run->now_ns, replica->written_ns + write_ns);
+        if (replica->written_ns > run->now_ns) {
+            calendar_add(&run->calendar, replica->written_ns, MESH_CROSSED, message->id, POD_OUT);
+            return;
+        }
+    }
+    mesh_crossed(run, message->id, (enum pod_direction)message->direction);
+}
+
 static void advance_pod(struct mesh_run *run, const struct calendar_event *event)
 {
     struct mesh_replica *replica = &run->replicas[event->index];
@@ -51,7 +80,7 @@ static void advance_pod(struct mesh_run *run, const struct calendar_event *event
     replica->next_ns = NAN; /* the event is used up */
     pod_advance(&replica->pod, event->at_ns);
     while (pod_pop(&replica->pod, &message))
-        mesh_crossed(run, message.id, (enum pod_direction)message.direction);
+        come_out(run, replica, &message);
     schedule(run, event->index);
 }
 

@@ -32,9 +32,10 @@ struct mesh_crew {
 struct mesh_replica {
     struct pod pod; /* unless the service is direct */
     unsigned service;
-    uint32_t stamp; /* of the event that counts */
-    double next_ns; /* when that is */
-    size_t slots;   /* messages in one direction of the path at most, before requests are refused */
+    uint32_t stamp;    /* of the event that counts */
+    double next_ns;    /* when that is */
+    double written_ns; /* when the last message that left went onto its socket */
+    size_t slots; /* messages in one direction of the path at most, before requests are refused */
     struct mesh_crew threads;
     /* Simulated calls that have an egress worker, and those that wait for one: a list. */
     unsigned egress_active, egress_waiting;

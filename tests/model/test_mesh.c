@@ -96,6 +96,31 @@ Test(mesh, crossings_are_counted)
 }
 
 /* The README's "a request that makes two calls crosses six times". */
+/* Two calls at once leave in one round, are written one after the other, and wake the callee's
+ * sidecar twice; its answers come back as far apart. */
+Test(mesh, calls_side_by_side_come_apart)
+{
+    static const struct mesh_call call = {1, true, 1, NULL};
+    static const struct mesh_group two[] = {{1, 1, &call}, {1, 1, &call}};
+    struct profile profile = {.kind = PROFILE_SIDECAR};
+    struct mesh_service services[2] = {plain, plain};
+
+    for (int i = 0; i < PROFILE_PARAMETERS; i++)
+        profile.value[i] = profile_rows[i].fallback;
+    profile.value[PROFILE_MESSAGE_NS] = 1000;
+    profile.value[PROFILE_WAKE_NS] = 30000;
+    services[0].profile = services[1].profile = &profile;
+    services[0].group_count = 2;
+    services[0].groups = two;
+    simulate(services, 2, &load_of_100, NULL);
+    double round = 30e-6, message = 1e-6;
+    cr_expect_float_eq(of_service[1].datapath_cores, 100 * 4 * (round + message), 1e-5, "%g",
+                       of_service[1].datapath_cores);
+    /* The caller: request, both calls together, two answers apart, its own answer. */
+    cr_expect_float_eq(of_service[0].datapath_cores, 100 * (5 * round + 6 * message), 1e-5, "%g",
+                       of_service[0].datapath_cores);
+}
+
 Test(mesh, simulated_calls_cross_too_and_load_nobody)
 {
     static const struct mesh_call calls[] = {{1, false, 1, NULL}, {1, false, 1, NULL}};
