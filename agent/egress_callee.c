@@ -22,7 +22,7 @@ static void configure(const struct io *io, struct callee *callee, const char *na
     const struct egress_settings *egress = &io_config(io)->egress;
     const struct egress_destination *special = egress_destination(egress, name, strlen(name));
     callee->settings = special && special->breaker_given ? special->breaker : egress->breaker;
-    callee->timeout_ns = special && special->timeout_ns ? special->timeout_ns : egress->timeout_ns;
+    callee->timeout_ns = egress_call_timeout_ns(egress, special);
 }
 
 static struct callee *callee_of(struct io *io, uint16_t target)

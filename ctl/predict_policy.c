@@ -60,8 +60,7 @@ const struct mesh_destination *predict_destination(const struct dpuservice *serv
         .number = ret->destination_count,
         .latency = egress_latency(egress, special),
         .faults = egress_faults_given(faults) ? faults : NULL,
-        .timeout_ns =
-            (double)(special && special->timeout_ns ? special->timeout_ns : egress->timeout_ns),
+        .timeout_ns = (double)egress_call_timeout_ns(egress, special),
         .breaker = special && special->breaker_given ? special->breaker : egress->breaker,
         .retries = *egress_retries(egress, special)};
     plan->names[plan->destination_count++] = name;

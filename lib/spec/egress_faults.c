@@ -208,7 +208,7 @@ void check_destination_timeouts(const void *record, json_t *object, const struct
         struct place item = PLACE_INDEX(&list, i), faults = PLACE_KEY(&item, "faults");
         struct place at = PLACE_KEY(&faults, "timeouts");
         if (destination->faults_given && destination->faults.silent > 0 &&
-            destination->timeout_ns == 0 && egress->timeout_ns == 0)
+            egress_call_timeout_ns(egress, destination) == 0)
             place_problem(&at, problems, NEEDS_TIMEOUT ", here or to the destination");
     }
 }

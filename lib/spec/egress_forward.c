@@ -257,6 +257,12 @@ const struct retry_settings *egress_retries(const struct egress_settings *egress
     return special && special->retries_given ? &special->retries : &egress->retries;
 }
 
+uint64_t egress_call_timeout_ns(const struct egress_settings *egress,
+                                const struct egress_destination *special)
+{
+    return special && special->timeout_ns ? special->timeout_ns : egress->timeout_ns;
+}
+
 bool egress_forwards(const struct egress_settings *egress, const struct egress_destination *special)
 {
     return (special ? special->mode : egress->mode) == EGRESS_FORWARD;

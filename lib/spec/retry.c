@@ -99,9 +99,7 @@ void check_destination_try_timeouts(const void *record, json_t *object, const st
         const struct egress_destination *destination = &egress->destinations[i];
         struct place item = PLACE_INDEX(&list, i);
         if (destination->retries_given)
-            check_try_timeout(&destination->retries,
-                              destination->timeout_ns > 0 ? destination->timeout_ns
-                                                          : egress->timeout_ns,
+            check_try_timeout(&destination->retries, egress_call_timeout_ns(egress, destination),
                               &item, problems);
     }
 }

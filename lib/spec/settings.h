@@ -176,6 +176,10 @@ const struct outside_faults *egress_faults(const struct egress_settings *egress,
 const struct retry_settings *egress_retries(const struct egress_settings *egress,
                                             const struct egress_destination *special);
 
+/* How long a call to it may take, all attempts together; 0: as long as it takes. */
+uint64_t egress_call_timeout_ns(const struct egress_settings *egress,
+                                const struct egress_destination *special);
+
 /* Whether calls to it are made; else they are simulated. */
 bool egress_forwards(const struct egress_settings *egress,
                      const struct egress_destination *special);
