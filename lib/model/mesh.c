@@ -6,9 +6,6 @@
 #include "base/memory.h"
 #include "model/mesh_private.h"
 
-/* Of a message: status and headers. */
-static const double bytes_min = 64;
-
 /*
  * A write to a TCP socket. What leaves a replica in one round is written one after the other, and
  * comes to the next proxy apart: the first wakes it, and the others find it at work. Any time above
@@ -44,8 +41,16 @@ void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direc
         calendar_add(&run->calendar, run->now_ns, MESH_CROSSED, message, direction);
         return;
     }
-    pod_begin_policed(&at->pod, direction, message, run->now_ns, fmax(bytes, bytes_min), more_ns);
+    pod_begin_policed(&at->pod, direction, message, run->now_ns, fmax(bytes, MESH_BYTES_MIN),
+                      more_ns);
     schedule(run, replica);
+}
+
+bool mesh_path_has_room(const struct mesh_run *run, const struct mesh_replica *replica,
+                        enum pod_direction direction)
+{
+    return !run->mesh->services[replica->service].profile ||
+           pod_depth(&replica->pod, direction) < replica->slots;
 }
 
 /* Whether the message goes onto a socket: an answer, or a call that is made. */
@@ -53,7 +58,8 @@ static bool is_written(struct mesh_run *run, const struct pod_message *message)
 {
     if (message->direction != POD_OUT || message->id == MESH_NOBODY)
         return false;
-    return message->id % 2 == 0 || mesh_call_at(run, message->id / 2)->call->forward;
+    return !mesh_message_is_call(message->id) ||
+           mesh_call_at(run, mesh_message_index(message->id))->call->forward;
 }
 
 /* A message is through its replica's path. */

@@ -7,9 +7,6 @@
 #include "model/mesh_private.h"
 #include "model/path.h"
 
-/* Of an answer that nobody wrote. */
-static const double bytes_min = 64;
-
 void mesh_policy_init(struct mesh_run *run, uint32_t index)
 {
     struct mesh_replica *replica = &run->replicas[index];
@@ -51,17 +48,17 @@ static void spend(struct mesh_run *run, uint32_t index, enum pod_direction direc
 {
     const struct profile *profile = mesh_service_of(run, index)->profile;
     struct mesh_replica *replica = &run->replicas[index];
-    double bytes = fmax(run->load->request_bytes, bytes_min);
+    double bytes = fmax(run->load->request_bytes, MESH_BYTES_MIN);
     double more_ns = mesh_policies_ns(run, index, policies);
 
     if (!profile)
         return;
     if (profile->kind == PROFILE_DPU)
         pod_spend_arm(&replica->pod, direction, run->now_ns,
-                      path_arm_ns(profile, bytes) + path_arm_ns(profile, bytes_min) + more_ns);
-    else if (pod_depth(&replica->pod, direction) < replica->slots)
+                      path_arm_ns(profile, bytes) + path_arm_ns(profile, MESH_BYTES_MIN) + more_ns);
+    else if (mesh_path_has_room(run, replica, direction))
         mesh_cross(run, index, direction, MESH_NOBODY, bytes,
-                   more_ns + path_host_ns(profile, bytes_min, direction == POD_OUT));
+                   more_ns + path_host_ns(profile, MESH_BYTES_MIN, direction == POD_OUT));
 }
 
 void mesh_spend_refusal(struct mesh_run *run, uint32_t replica)

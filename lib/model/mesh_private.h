@@ -144,6 +144,9 @@ static inline struct mesh_count *mesh_count_of(struct mesh_run *run, uint32_t re
     return &run->counts[run->replicas[replica].service];
 }
 
+/* Of a message, also of an answer that nobody wrote: status and headers. */
+#define MESH_BYTES_MIN 64.0
+
 /* A message's number: twice a visit's, twice a call's and one, or nobody's: only what it costs
  * counts. */
 #define MESH_NOBODY UINT32_MAX
@@ -154,6 +157,15 @@ static inline uint32_t mesh_message_of_visit(uint32_t visit)
 static inline uint32_t mesh_message_of_call(uint32_t call)
 {
     return 2 * call + 1;
+}
+static inline bool mesh_message_is_call(uint32_t message)
+{
+    return message % 2 != 0;
+}
+/* Of the visit, or of the call. */
+static inline uint32_t mesh_message_index(uint32_t message)
+{
+    return message / 2;
 }
 
 /* ---- mesh_policy.c ---- */
@@ -215,5 +227,9 @@ void mesh_waited(struct mesh_run *run, uint32_t index);
  * besides. */
 void mesh_cross(struct mesh_run *run, uint32_t replica, enum pod_direction direction,
                 uint32_t message, double bytes, double more_ns);
+
+/* Whether there is room for one more on a replica's path. */
+bool mesh_path_has_room(const struct mesh_run *run, const struct mesh_replica *replica,
+                        enum pod_direction direction);
 
 #endif

@@ -170,19 +170,12 @@ static void cross_in(struct mesh_run *run, uint32_t index)
                mesh_policies_ns(run, replica, mesh_service_of(run, replica)->policies));
 }
 
-/* Whether there is room on the way to a replica. */
-static bool path_has_room(const struct mesh_run *run, const struct mesh_replica *replica)
-{
-    return !run->mesh->services[replica->service].profile ||
-           pod_depth(&replica->pod, POD_IN) < replica->slots;
-}
-
 void mesh_waited(struct mesh_run *run, uint32_t index)
 {
     struct mesh_visit *visit = mesh_visit_at(run, index);
     struct mesh_replica *replica = &run->replicas[visit->replica];
 
-    if (visit->end == MESH_GOOD && path_has_room(run, replica)) {
+    if (visit->end == MESH_GOOD && mesh_path_has_room(run, replica, POD_IN)) {
         cross_in(run, index);
         return;
     }
@@ -206,7 +199,7 @@ void mesh_visit_begin(struct mesh_run *run, uint32_t replica_index, uint32_t cal
     struct mesh_replica *replica = &run->replicas[replica_index];
     struct mesh_verdict verdict = {.end = MESH_REFUSED, .status = 503};
     bool room = replica->inside < mesh_service_of(run, replica_index)->requests_max &&
-                path_has_room(run, replica);
+                mesh_path_has_room(run, replica, POD_IN);
 
     mesh_count_of(run, replica_index)->requests++;
     if (room)
@@ -231,16 +224,17 @@ void mesh_visit_begin(struct mesh_run *run, uint32_t replica_index, uint32_t cal
 
 void mesh_crossed(struct mesh_run *run, uint32_t message, enum pod_direction direction)
 {
-    uint32_t index = message / 2;
+    uint32_t index = mesh_message_index(message);
+    bool is_call = mesh_message_is_call(message);
 
     if (message == MESH_NOBODY)
         return;
-    if (message % 2 == 0 && direction == POD_IN)
-        visit_arrived(run, index);
-    else if (message % 2 == 0)
-        visit_answered(run, index);
-    else if (direction == POD_OUT)
+    if (is_call && direction == POD_OUT)
         mesh_call_left(run, index);
-    else
+    else if (is_call)
         mesh_call_over(run, index);
+    else if (direction == POD_IN)
+        visit_arrived(run, index);
+    else
+        visit_answered(run, index);
 }
