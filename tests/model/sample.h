@@ -6,13 +6,21 @@
 
 #include "model/profile.h"
 
-static inline struct profile sample(enum profile_kind kind)
+/* One in which nothing is given: what may be left out has its default, and the rest is 0. */
+static inline struct profile nothing_given(enum profile_kind kind)
 {
     struct profile profile = {.kind = kind};
-    double *value = profile.value;
 
     for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        value[i] = profile_rows[i].fallback;
+        profile.value[i] = profile_rows[i].fallback;
+    return profile;
+}
+
+static inline struct profile sample(enum profile_kind kind)
+{
+    struct profile profile = nothing_given(kind);
+    double *value = profile.value;
+
     value[PROFILE_MESSAGE_NS] = 100;
     value[PROFILE_BYTE_NS] = 0.6;
     value[PROFILE_WAKE_NS] = 5000;

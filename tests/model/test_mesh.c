@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "model/mesh.h"
+#include "sample.h"
 
 enum { SERVICES_MAX = 4 };
 
@@ -67,11 +68,9 @@ Test(mesh, sleeps_add_up_and_groups_run_side_by_side)
  * crossing takes 13 us, and the longer group's way has 2 + 2 * (2 + 2) of them. */
 Test(mesh, crossings_are_counted)
 {
-    struct profile profile = {.kind = PROFILE_SIDECAR};
+    struct profile profile = nothing_given(PROFILE_SIDECAR);
     struct mesh_service services[3];
 
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        profile.value[i] = profile_rows[i].fallback;
     profile.value[PROFILE_MESSAGE_NS] = 3000;
     profile.value[PROFILE_PATH_NS] = 20000;
     make_tree(services, &profile);
@@ -102,11 +101,9 @@ Test(mesh, calls_side_by_side_come_apart)
 {
     static const struct mesh_call call = {1, true, 1, NULL};
     static const struct mesh_group two[] = {{1, 1, &call}, {1, 1, &call}};
-    struct profile profile = {.kind = PROFILE_SIDECAR};
+    struct profile profile = nothing_given(PROFILE_SIDECAR);
     struct mesh_service services[2] = {plain, plain};
 
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        profile.value[i] = profile_rows[i].fallback;
     profile.value[PROFILE_MESSAGE_NS] = 1000;
     profile.value[PROFILE_WAKE_NS] = 30000;
     services[0].profile = services[1].profile = &profile;
@@ -351,13 +348,11 @@ Test(mesh, the_same_seed_gives_the_same)
 {
     static const struct mesh_call calls[] = {{1, false, 0.5, NULL}, {1, true, 1, NULL}};
     static const struct mesh_group groups[] = {{1, 2, calls}, {2, 2, calls}};
-    struct profile profile = {.kind = PROFILE_SIDECAR};
+    struct profile profile = nothing_given(PROFILE_SIDECAR);
     struct mesh_service services[2] = {plain, plain};
     struct mesh_load load = load_of_100;
     struct mesh_result first, second, other;
 
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        profile.value[i] = profile_rows[i].fallback;
     profile.value[PROFILE_WAKE_NS] = 5000;
     profile.value[PROFILE_HOLDOFF_NS] = 20000;
     services[0].profile = services[1].profile = &profile;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "model/mesh.h"
 #include "model/path.h"
+#include "sample.h"
 
 static const struct mesh_service plain = {.replicas = 1,
                                           .threads = 4,
@@ -146,11 +147,9 @@ Test(mesh_policy, faults_by_fraction)
  * Arm the host's. */
 Test(mesh_policy, refusing_costs_the_proxy)
 {
-    struct profile profile = {.kind = PROFILE_DPU};
+    struct profile profile = nothing_given(PROFILE_DPU);
     struct mesh_service service = plain;
 
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        profile.value[i] = profile_rows[i].fallback;
     profile.value[PROFILE_ARM_WORKERS] = 2;
     profile.value[PROFILE_ARM_MESSAGE_NS] = 1000;
     profile.value[PROFILE_DMA_UNITS] = 2;
@@ -382,13 +381,11 @@ Test(mesh_policy, attempts_of_made_calls_have_a_time)
 /* A retry is the proxy's: it reads the failed answer, takes its policy, and sends once more. */
 Test(mesh_policy, retries_cost_the_proxy)
 {
-    struct profile profile = {.kind = PROFILE_DPU};
+    struct profile profile = nothing_given(PROFILE_DPU);
     struct outside_faults faults = {.partial = 1};
     struct mesh_destination destination = {.latency = &at_once, .faults = &faults};
     struct mesh_service service = caller_of(&destination, false);
 
-    for (int i = 0; i < PROFILE_PARAMETERS; i++)
-        profile.value[i] = profile_rows[i].fallback;
     profile.value[PROFILE_ARM_WORKERS] = 2;
     profile.value[PROFILE_ARM_MESSAGE_NS] = 1000;
     profile.value[PROFILE_POLICY_NS] = 300;
