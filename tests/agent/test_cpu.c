@@ -105,30 +105,40 @@ Test(cpu, a_living_thread_is_read, .timeout = 60)
     cpu_account_destroy(&account);
 }
 
+/* 60 ms as a guest, 20 ms as itself, in turns; seconds as they are accounted. */
+static void work_in_turns(struct cpu_account *account, double *ret_io, double *ret_guest)
+{
+    reread(account, CPU_IO); /* from here on */
+    double io = cpu_seconds(account, CPU_IO), guest = cpu_seconds(account, CPU_APPLICATION);
+    for (unsigned i = 0; i < 10; i++) {
+        uint64_t start = clock_monotonic_ns();
+        burn(6 * NS_PER_MS);
+        cpu_guest_worked(account, clock_monotonic_ns() - start);
+        burn(2 * NS_PER_MS);
+        start = clock_monotonic_ns();
+        usleep(3000);
+        cpu_blocked(account, clock_monotonic_ns() - start);
+    }
+    *ret_io = cpu_seconds(account, CPU_IO) - io;
+    *ret_guest = cpu_seconds(account, CPU_APPLICATION) - guest;
+}
+
 /* One thread, two stages: what it used is divided as it said that time was spent. */
 Test(cpu, a_guest_has_its_share, .timeout = 60)
 {
     struct cpu_account account;
     struct cpu_thread self;
+    double io = 0, guest = 0, share = 0;
     cpu_account_init(&account);
     account.has_guest = true;
     cpu_enter(&account, &self, CPU_IO);
-    reread(&account, CPU_IO); /* from here on */
-    double io = cpu_seconds(&account, CPU_IO), guest = cpu_seconds(&account, CPU_APPLICATION);
-    for (unsigned i = 0; i < 10; i++) {
-        uint64_t start = clock_monotonic_ns();
-        burn(6 * NS_PER_MS);
-        cpu_guest_worked(&account, clock_monotonic_ns() - start);
-        burn(2 * NS_PER_MS);
-        start = clock_monotonic_ns();
-        usleep(3000);
-        cpu_blocked(&account, clock_monotonic_ns() - start);
+    /* Other processes may take the processor in either part: then it is done again. */
+    for (unsigned i = 0; i < 10 && !(share > 0.55 && share < 0.90); i++) {
+        work_in_turns(&account, &io, &guest);
+        cr_assert(io + guest >= 0.080 && io + guest < 0.100, "%f + %f", io, guest);
+        share = guest / (io + guest);
     }
-    io = cpu_seconds(&account, CPU_IO) - io;
-    guest = cpu_seconds(&account, CPU_APPLICATION) - guest;
-    cr_assert(io + guest >= 0.080 && io + guest < 0.100, "%f + %f", io, guest);
-    /* 60 to 20; other processes may take the processor in either part. */
-    cr_assert(guest / (io + guest) > 0.55 && guest / (io + guest) < 0.90, "%f + %f", io, guest);
+    cr_assert(share > 0.55 && share < 0.90, "%f + %f", io, guest);
 
     /* Blocked all the time: what it used nevertheless is nobody's guess but the thread's own. */
     burn(10 * NS_PER_MS);
