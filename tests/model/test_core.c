@@ -156,6 +156,50 @@ Test(core, stalls_take_their_part)
     cr_assert_float_eq(core.account.busy_ns / 2e9, 0.3, 0.001);
 }
 
+/* After an idle time of any length, others have the core as often as ever, and are anywhere in
+ * their turn. */
+Test(core, stalls_of_an_idle_time_are_not_drawn)
+{
+    enum { MESSAGES = 100000 };
+    struct core_settings settings = {.share = 0.8, .stall_ns = 1000};
+    struct core core;
+    double delayed = 0, delay_ns = 0;
+
+    core_init(&core, &settings, 7);
+    for (unsigned i = 1; i <= MESSAGES; i++) {
+        double at_ns = i * 1e12; /* 200 million stalls later */
+        core_offer(&core, at_ns, 0, 8);
+        double begin_ns = core_round(&core).begin_ns;
+        delayed += begin_ns > at_ns;
+        delay_ns += begin_ns - at_ns;
+    }
+    /* 0.2 +- 6 standard deviations; half a stall, of which the clock's digits show 1/64 ns here. */
+    cr_assert_float_eq(delayed / MESSAGES, 0.2, 0.008, "%g", delayed / MESSAGES);
+    cr_assert_float_eq(delay_ns / delayed, 500, 15, "%g", delay_ns / delayed);
+}
+
+/* Many short stalls during a work take their mean, also those too short for the clock's digits. */
+Test(core, many_stalls_are_their_mean)
+{
+    for (double stall_ns = 1e-300; stall_ns < 1e6; stall_ns *= 1e6) {
+        struct core_settings settings = {.share = 0.75, .stall_ns = stall_ns};
+        struct core core;
+        double end_ns = 1e15;
+
+        core_init(&core, &settings, 7);
+        for (unsigned i = 0; i < 20; i++) {
+            core_offer(&core, end_ns, 3e12, 8);
+            end_ns = core_round(&core).end_ns;
+        }
+        cr_assert_float_eq(end_ns - 1e15, 20 * 4e12, 1e11, "%g: %g", stall_ns, end_ns - 1e15);
+        for (unsigned i = 0; i < 20; i++) {
+            core_offer(&core, end_ns, stall_ns, 8);
+            end_ns = core_round(&core).end_ns;
+        }
+        cr_assert(isfinite(end_ns));
+    }
+}
+
 Test(core, hold_off_and_eagerness)
 {
     struct core_settings settings = {.wake_ns = 100, .holdoff_ns = 1e9, .share = 1};
