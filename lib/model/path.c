@@ -38,7 +38,6 @@ struct run {
     struct latency latency;
     double in_order_ns;      /* the last arrival at the server's core */
     double begin_ns, end_ns; /* what is measured: after the path has come to its steady state */
-    uint64_t completed;      /* between them */
 };
 
 static void run_init(struct run *run, const struct profile *profile, const struct path_load *load)
@@ -107,8 +106,6 @@ static void finish(struct run *run, double now_ns, double due_ns)
 {
     double at_ns = now_ns + run->half_path_ns;
 
-    if (at_ns > run->begin_ns && at_ns <= run->end_ns)
-        run->completed++;
     if (due_ns > run->begin_ns)
         latency_record(&run->latency, at_ns - due_ns, 1);
 }
@@ -268,16 +265,16 @@ static void report_accounts(const struct run *run, uint64_t offered, struct path
 }
 
 static void report(const struct run *run, const struct snapshot *from, const struct snapshot *to,
-                   bool full, struct path_result *ret)
+                   struct path_result *ret)
 {
     const struct latency *latency = &run->latency;
     double span_ns = run->end_ns - run->begin_ns, share = run->host_share;
     uint64_t offered = to->offered - from->offered, drops = to->drops - from->drops;
-    /* Where all are served, what is still under way at the end would only blur the rate. */
-    uint64_t achieved = full ? run->completed : offered - drops;
 
+    /* What goes in comes out. Completions come in bursts, of which a short span sees none, or one
+     * that was gathered for longer than itself. */
     *ret = (struct path_result){
-        .achieved_per_s = (double)achieved / span_ns * 1e9,
+        .achieved_per_s = (double)(offered - drops) / span_ns * 1e9,
         .client_cores = fmin((to->client_ns - from->client_ns) / span_ns, share),
         .server_cores = fmin((to->server_ns - from->server_ns) / span_ns, share),
         .dpu_cores = (to->arm_ns - from->arm_ns) / span_ns,
@@ -328,8 +325,8 @@ static void estimate(const struct profile *profile, const struct path_load *load
     path_estimate(&charged, load->frame_bytes, load->rate_per_s, ret_means);
 }
 
-/* Begin and end of what is measured; true when the path is begun full. */
-static bool plan(struct run *run, const struct profile *profile)
+/* Begin and end of what is measured. */
+static void plan(struct run *run, const struct profile *profile)
 {
     const struct path_load *load = run->load;
     struct path_means means;
@@ -345,7 +342,6 @@ static bool plan(struct run *run, const struct profile *profile)
     double warm_s = full ? (double)run->under_way.slots / means.ceiling_per_s : span_s / 50;
     run->begin_ns = warm_s * 1e9;
     run->end_ns = run->begin_ns + span_s * 1e9;
-    return full;
 }
 
 /* Runs the load as it is. */
@@ -360,7 +356,9 @@ static void simulate(const struct profile *profile, const struct path_load *load
 
     random_seed(&arrivals, load->seed, 0);
     run_init(&run, profile, load);
-    bool full = plan(&run, profile), measuring = false;
+    bool measuring = false;
+
+    plan(&run, profile);
     for (;;) {
         now_ns = load->poisson ? now_ns + random_exponential(&arrivals, gap_ns)
                                : (double)(offered + 1) * gap_ns;
@@ -377,7 +375,7 @@ static void simulate(const struct profile *profile, const struct path_load *load
     advance(&run, run.end_ns);
     to = snapshot(&run, offered);
     drain(&run);
-    report(&run, &from, &to, full, ret_result);
+    report(&run, &from, &to, ret_result);
     run_release(&run);
 }
 
@@ -413,6 +411,6 @@ void path_simulate(const struct profile *profile, const struct path_load *load,
     bounded.rate_per_s = fmin(load->rate_per_s, overload_max * means.ceiling_per_s);
     simulate(profile, &bounded, ret_result);
     if (bounded.rate_per_s < load->rate_per_s)
-        ret_result->drop_fraction = 1 - ret_result->achieved_per_s / load->rate_per_s;
+        ret_result->drop_fraction = fmax(0, 1 - ret_result->achieved_per_s / load->rate_per_s);
     charge_refused(profile, load, ret_result);
 }

@@ -166,6 +166,42 @@ Test(path, far_past_the_ceiling)
     cr_assert_lt(clock_thread_cpu_ns() - begin_ns, 20 * NS_PER_S);
 }
 
+/* Completions that gather for longer than the look at them change nothing of what is carried. */
+Test(path, a_look_shorter_than_a_burst_of_completions)
+{
+    struct profile profile = sample(PROFILE_DPU);
+
+    profile.value[PROFILE_ARM_MESSAGE_NS] = 8e6; /* 500 messages a second */
+    profile.value[PROFILE_BUFFER_BYTES] = 10e6;
+    profile.value[PROFILE_KEEP_ALIVE_NS] = 1e10;
+    for (double gathered = 300; gathered <= 10000; gathered *= 1.7) {
+        profile.value[PROFILE_COALESCE_BYTES] = 1000 * gathered;
+        struct path_load load = {.frame_bytes = 1000,
+                                 .rate_per_s = 1000,
+                                 .connections = 3,
+                                 .duration_s = 0.2,
+                                 .seed = 1};
+        struct path_result got;
+        path_simulate(&profile, &load, &got);
+        cr_assert_float_eq(got.achieved_per_s, 500, 15, "%g: %g", gathered, got.achieved_per_s);
+        cr_assert_float_eq(got.drop_fraction, 0.5, 0.015, "%g: %g", gathered, got.drop_fraction);
+        cr_assert(got.client_cores > 0 && got.client_cores < 1, "%g", got.client_cores);
+    }
+    /* By chance more may come in a moment than were asked for; none of them is refused then. */
+    for (unsigned seed = 1; seed <= 100; seed++) {
+        struct path_load load = {.frame_bytes = 1000,
+                                 .rate_per_s = 560,
+                                 .connections = 3,
+                                 .poisson = true,
+                                 .duration_s = 0.01,
+                                 .seed = seed};
+        struct path_result got;
+        path_simulate(&profile, &load, &got);
+        cr_assert(got.drop_fraction >= 0 && got.drop_fraction <= 1, "%g", got.drop_fraction);
+        cr_assert_geq(got.client_cores, 0);
+    }
+}
+
 Test(path, unloaded_latency_is_the_sum_of_its_parts)
 {
     struct profile profile = sample(PROFILE_DPU);
