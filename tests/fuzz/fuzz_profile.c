@@ -14,6 +14,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Full memory is emptied once: of that much, in a moment. */
+static const double buffer_max = 10e6;
+
 static void check_problems(int ret, const struct problems *problems)
 {
     REQUIRE((ret < 0) == (problems->count > 0));
@@ -43,6 +46,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct path_means means;
     path_estimate(&profile, 1000, 1000, &means);
     REQUIRE(means.client_cores >= 0 && means.client_cores <= 1);
+    if (profile.value[PROFILE_BUFFER_BYTES] == 0 ||
+        profile.value[PROFILE_BUFFER_BYTES] > buffer_max)
+        profile.value[PROFILE_BUFFER_BYTES] = buffer_max;
     path_simulate(&profile, &load, &result);
     REQUIRE(result.client_cores >= 0 && result.client_cores <= 1);
     REQUIRE(result.drop_fraction >= 0 && result.drop_fraction <= 1);
