@@ -43,6 +43,7 @@ def test_the_first_page_names_every_verb():
         (["build", "--preset"], "--preset needs a name"),
         (["test", "--only", "nope"], "there is no tier nope; one of lint"),
         (["test", "--fuzz-seconds", "0"], "--fuzz-seconds takes a number of seconds, not 0"),
+        (["test", "--fuzz-seed", "x"], "--fuzz-seed takes a number from 0 to 999999999, not x"),
         (["test", "x"], "unknown argument x"),
         (["campaign", "--hours", "some"], "--hours takes a number, not some"),
         (["campaign", "--minutes", "0"], "--minutes takes a number above 0, not 0"),

@@ -8,8 +8,8 @@ set -euo pipefail
 
 usage() {
   cat << 'EOF'
-Usage: ./dev test [--fast] [--only TIER]... [--skip TIER]... [--fuzz-seconds N] [--e2e ARGS] [--kube ARGS]
-                  [--node [ARGS]]
+Usage: ./dev test [--fast] [--only TIER]... [--skip TIER]... [--fuzz-seconds N] [--fuzz-seed N]
+                  [--e2e ARGS] [--kube ARGS] [--node [ARGS]]
 
 Runs all tiers, or some, and ends with a table and the line "N passed, N failed". Status 1 when a test failed.
 Of e2e, kube, deploy and node, which the load of the machine can disturb, up to three tests that failed run once more, unless
@@ -36,6 +36,8 @@ a sanitizer stopped them; the table says how many passed only then.
   --only TIER       only this tier; may be repeated
   --skip TIER       not this tier; may be repeated
   --fuzz-seconds N  how long each fuzz target runs (60)
+  --fuzz-seed N     of their mutations (1, so that a tree that has passed passes again as far as it is run again,
+                    and what is found is found again; 0: another one each time, to look further)
   --e2e ARGS        further arguments for the pytest of e2e, such as --e2e "-k drain"
   --kube ARGS       the same for that of kube, which leaves out what is marked slow
   --node [ARGS]     only the tier node, with such arguments
@@ -46,6 +48,7 @@ all_tiers=(lint unit race e2e kube deploy fuzz demo install images node)
 offer_help "$@"
 fast=0
 fuzz_seconds=60
+fuzz_seed=1
 e2e_arguments=()
 kube_arguments=()
 node_arguments=()
@@ -59,7 +62,7 @@ a_tier() {
 while [ $# -gt 0 ]; do
   case $1 in
     --fast) fast=1 ;;
-    --only | --skip | --fuzz-seconds | --e2e | --kube)
+    --only | --skip | --fuzz-seconds | --fuzz-seed | --e2e | --kube)
       [ $# -ge 2 ] || refuse "$1 needs a value"
       case $1 in
         --only)
@@ -73,6 +76,10 @@ while [ $# -gt 0 ]; do
         --fuzz-seconds)
           [[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || refuse "--fuzz-seconds takes a number of seconds, not $2"
           fuzz_seconds=$2
+          ;;
+        --fuzz-seed)
+          [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] || refuse "--fuzz-seed takes a number from 0 to 999999999, not $2"
+          fuzz_seed=$2
           ;;
         --e2e) read -r -a e2e_arguments <<< "$2" ;;
         --kube) read -r -a kube_arguments <<< "$2" ;;
@@ -205,10 +212,11 @@ tier_deploy() {
 }
 
 # Fuzzers run two at a time or one a core; each works on a copy of its corpus, so that a run changes
-# nothing in the tree. What it finds stays in build/fuzz-artifacts.
+# nothing in the tree. What it finds stays in build/fuzz-artifacts. With the same addresses (where the
+# machine lets a process have them) and nothing read back in the midst, a seed says what is tried.
 tier_fuzz() {
   local target name corpus targets=() passed=0 failed=0 running=0
-  local artifacts=build/fuzz-artifacts
+  local artifacts=build/fuzz-artifacts same_addresses=()
   build fuzz || return
   mapfile -t targets < <(find build/fuzz -type f -name 'fuzz_*' -perm -u+x | sort)
   [ ${#targets[@]} -gt 0 ] || {
@@ -216,7 +224,8 @@ tier_fuzz() {
     return 1
   }
   mkdir -p "$artifacts" build/log
-  printf '  %d targets, %d s each, %d at a time\n' ${#targets[@]} "$fuzz_seconds" "$(jobs_count)"
+  ! setarch -R true 2> /dev/null || same_addresses=(setarch -R)
+  printf '  %d targets, %d s each, %d at a time, seed %d\n' ${#targets[@]} "$fuzz_seconds" "$(jobs_count)" "$fuzz_seed"
   local -A pids=()
   for target in "${targets[@]}"; do
     name=$(basename "$target")
@@ -228,7 +237,8 @@ tier_fuzz() {
     [ ! -d "tests/fuzz/corpus/${name#fuzz_}" ] || cp -r "tests/fuzz/corpus/${name#fuzz_}/." "$corpus/"
     printf '  %s: from %d inputs\n' "$name" "$(find "$corpus" -type f | wc -l)"
     # exec makes the pid the fuzzer's own.
-    (ASAN_SYMBOLIZER_PATH=$fuzz_symbolizer exec "$target" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    (ASAN_SYMBOLIZER_PATH=$fuzz_symbolizer exec "${same_addresses[@]}" "$target" -seed="$fuzz_seed" -reload=0 \
+      -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
       -artifact_prefix="$artifacts/$name-" "$corpus" > "build/log/$name.log" 2>&1 < /dev/null) &
     pids[$!]=$name
     children+=($!)
