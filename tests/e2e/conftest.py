@@ -15,22 +15,11 @@ import pytest
 
 pytest.register_assert_rewrite("agentkit", "chaoskit")
 
-from agentkit import start, starter  # noqa: E402,F401  fixtures of test_agent_*.py
+from agentkit import eventually, start, starter  # noqa: E402,F401  for test_*.py; fixtures of test_agent_*.py
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FAKE_AGENT = pathlib.Path(__file__).with_name("fake_agent.py")
 COUNTER = itertools.count()
-
-
-def eventually(check, timeout=15.0, what=None):
-    """Calls check until it returns something true, and returns that."""
-    until = time.monotonic() + timeout
-    while True:
-        value = check()
-        if value:
-            return value
-        assert time.monotonic() < until, what or f"{check.__name__} stayed {value!r}"
-        time.sleep(0.02)
 
 
 def send(address, path="/", timeout=10.0, **request):
