@@ -166,6 +166,34 @@ Test(path, far_past_the_ceiling)
     cr_assert_lt(clock_thread_cpu_ns() - begin_ns, 20 * NS_PER_S);
 }
 
+/* What comes together stays together, and waits for company once. Taken one by one it waits twice:
+ * averaged over phases (1 - y)^2 / 2 wait longer than 1 + y gatherings, were the second as long. */
+Test(path, completions_gather_once_or_by_polling_twice)
+{
+    struct profile profile = nothing_given(PROFILE_DPU);
+
+    profile.value[PROFILE_MESSAGE_NS] = 1;
+    profile.value[PROFILE_ARM_WORKERS] = 1;
+    profile.value[PROFILE_ARM_MESSAGE_NS] = 1;
+    profile.value[PROFILE_COALESCE_BYTES] = 8192;
+    profile.value[PROFILE_KEEP_ALIVE_NS] = 1e9;
+    for (double frame = 64; frame <= 1024; frame *= 4) {
+        double gathering_us = 8 * 8192 / frame / 1e5 * 1e6;
+        profile.value[PROFILE_PATH_NS] = gathering_us * 1e3; /* something is always under way */
+        profile.value[PROFILE_POLLS] = 0;
+        struct path_result once = run(&profile, frame, 1e5, 200000, false);
+        profile.value[PROFILE_POLLS] = 1;
+        struct path_result twice = run(&profile, frame, 1e5, 200000, false);
+        cr_assert_float_eq(once.p50_us / gathering_us - 1, 0.5, 0.03, "%g: %g", frame, once.p50_us);
+        cr_assert_float_eq(once.p99_us / gathering_us - 1, 0.99, 0.03, "%g: %g", frame,
+                           once.p99_us);
+        cr_assert_float_eq(twice.p50_us / gathering_us - 1, 0.97, 0.06, "%g: %g", frame,
+                           twice.p50_us);
+        cr_assert_float_eq(twice.p99_us / gathering_us - 1, 1.82, 0.1, "%g: %g", frame,
+                           twice.p99_us);
+    }
+}
+
 /* Completions that gather for longer than the look at them change nothing of what is carried. */
 Test(path, a_look_shorter_than_a_burst_of_completions)
 {
