@@ -145,6 +145,19 @@ struct import {
     struct workmodel_documents made;
 };
 
+static bool sets_namespace(json_t *overrides)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(overrides, key, value)
+    {
+        if (workmodel_same_name(key, "namespace"))
+            return true;
+    }
+    return false;
+}
+
 static void import_service(struct import *import, const char *name, json_t *service)
 {
     struct conversion *conversion = &import->conversion;
@@ -153,6 +166,8 @@ static void import_service(struct import *import, const char *name, json_t *serv
 
     convert_begin(conversion, name, &at);
     convert_service(conversion, service, &at);
+    if (!sets_namespace(import->overrides))
+        convert_compare_url(conversion, service, &at);
     take_mesh(conversion, &import->mesh);
     if (import->overrides) {
         conversion->overriding = true;

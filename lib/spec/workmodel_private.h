@@ -101,6 +101,12 @@ void convert_put(struct conversion *conversion, const char *const path[WORKMODEL
 /* Converts all keys of a service, from the work model or (overriding) K8sParameters. */
 void convert_service(struct conversion *conversion, json_t *service, const struct place *from);
 
+/* Notes a url in another namespace than the converted service's. The cells of a fork would call
+ * there; muBench's deployer writes both anew, so it is not for services whose namespace
+ * K8sParameters sets. */
+void convert_compare_url(struct conversion *conversion, const json_t *service,
+                         const struct place *from);
+
 /* Begins the document of the service called name. */
 void convert_begin(struct conversion *conversion, const char *name, const struct place *from);
 

@@ -11,7 +11,10 @@
 #include "spec/dpuservice.h"
 #include "spec/workmodel_private.h"
 
-enum { COMPUTING_MAX = 1024 /* workers times threads, as a DpuService has it */ };
+enum {
+    COMPUTING_MAX = 1024, /* workers times threads, as a DpuService has it */
+    NAMESPACE_MAX = 63
+};
 
 #define HOST_LABEL "kubernetes.io/hostname"
 
@@ -117,30 +120,35 @@ static void take_url(struct conversion *conversion, json_t *value, const struct 
     if (text && strncmp(text, scheme, sizeof(scheme) - 1) == 0)
         text += sizeof(scheme) - 1;
     if (text && strncmp(text, conversion->name, length) == 0 && text[length] == '.' &&
-        strstr(text, ".svc."))
+        strstr(text, ".svc.") && !strpbrk(text, ":/"))
         return;
     convert_note(conversion, from, "callers use the service's name instead");
 }
 
-/* The cells of a fork would call a URL of another namespace; muBench's deployer writes both anew.
- */
-static void compare_url(struct conversion *conversion, const json_t *service,
-                        const struct place *from)
+void convert_compare_url(struct conversion *conversion, const json_t *service,
+                         const struct place *from)
 {
     const char *url = json_string_value(json_object_get(service, "url"));
     const char *namespace = json_string_value(
         json_object_get(json_object_get(conversion->document, "metadata"), "namespace"));
     const char *first = url ? strchr(url, '.') : NULL;
-
-    if (!first || !namespace || !strstr(first, ".svc."))
-        return;
-    if (strncmp(first + 1, namespace, strlen(namespace)) == 0 &&
-        first[1 + strlen(namespace)] == '.')
-        return;
+    const char *end = first ? strstr(first, ".svc.") : NULL;
+    const char *own = namespace ? namespace : "default";
     struct place at = PLACE_KEY(from, "url");
-    convert_note(conversion, &at,
-                 "not in the service's namespace, which is %s, where callers look for it",
-                 namespace);
+
+    if (!end || end == first++ || end - first > NAMESPACE_MAX)
+        return;
+    int length = (int)(end - first);
+    if (strlen(own) == (size_t)length && strncmp(first, own, (size_t)length) == 0)
+        return;
+    if (namespace)
+        convert_note(conversion, &at,
+                     "not in the service's namespace, which is %s, where callers look for it",
+                     namespace);
+    else
+        convert_note(conversion, &at,
+                     "the service names no namespace; give it one to have it in %.*s", length,
+                     first);
 }
 
 /* muBench's first version: {"c": digits of pi, "b": kB}. */
@@ -367,7 +375,6 @@ void convert_service(struct conversion *conversion, json_t *service, const struc
         take_key(conversion, key, value, &at);
     }
     limit_threads(conversion, from);
-    compare_url(conversion, service, from);
 }
 
 void convert_begin(struct conversion *conversion, const char *name, const struct place *from)

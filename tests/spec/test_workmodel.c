@@ -258,6 +258,15 @@ Test(workmodel, what_has_no_counterpart_is_noted)
         "it\n");
     expect((struct given)MODEL("{\"namespace\": \"a\", \"url\": \"s0.a.svc.cluster.local\"}"), 0,
            "{}", "");
+    /* Nor where no key says which namespace that is, or where the url says more than a name. */
+    expect((struct given)MODEL("{\"url\": \"s0.b.svc.cluster.local\"}"), 0, "{}",
+           "m.json: /s0/url: the service names no namespace; give it one to have it in b\n");
+    expect((struct given)MODEL("{\"url\": \"s0.default.svc.cluster.local:9000\"}"), 0, "{}",
+           "m.json: /s0/url: callers use the service's name instead\n");
+    /* muBench's deployer writes the url anew with the namespace of its parameters. */
+    expect((struct given){"{\"s0\": {\"namespace\": \"a\", \"url\": \"s0.b.svc.cluster.local\"}}",
+                          NULL, "{\"K8sParameters\": {\"namespace\": \"b\"}}", NULL},
+           0, "{}", "");
     expect((struct given)MODEL("{\"internal_service\": {\"compute_pi\": {\"function_id\": \"f1\"}},"
                                "\"workers\": 9, \"threads\": 128}"),
            0,
