@@ -195,7 +195,7 @@ static const struct record sleep_stress_record = {FIELDS(sleep_stress_fields),
         FIELD_AT(struct internal_service, response_kb), .fallback = (default_kb), .min = 0,        \
         .max = 100000,                                                                             \
         .help = "Mean size of an answer in kB (1000 characters), drawn from an exponential "       \
-                "distribution; at least one character."                                            \
+                "distribution; at least one character, at most a sixteenth of limits.arenaBytes."  \
     }
 
 static const struct field loader_fields[] = {

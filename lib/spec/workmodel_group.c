@@ -135,6 +135,29 @@ json_t *workmodel_idle(void)
                      0, "mean_response_size", 0.001);
 }
 
+/* muBench answers as long as it draws. The agent cuts an answer at a sixteenth of
+ * limits.arenaBytes, which no key sets; of this mean and above that meets one in a hundred. */
+enum { ANSWER_CHARACTERS_MAX = 4 << 20, ANSWER_MEAN_KB = 910 };
+
+static void note_long_answers(struct conversion *conversion, const struct record *record,
+                              json_t *parameters, const struct place *from)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(parameters, key, value)
+    {
+        const struct field *field = workmodel_field(record, key);
+        struct place at = PLACE_KEY(from, key);
+        if (field && strcmp(field->name, "meanResponseSize") == 0 && json_is_number(value) &&
+            json_number_value(value) >= ANSWER_MEAN_KB)
+            convert_note(conversion, &at,
+                         "longer answers are cut to %d characters, a sixteenth of "
+                         "spec.limits.arenaBytes; raise that for longer ones",
+                         ANSWER_CHARACTERS_MAX);
+    }
+}
+
 json_t *convert_internal(struct conversion *conversion, json_t *value, const struct place *from,
                          const struct place *to)
 {
@@ -146,7 +169,11 @@ json_t *convert_internal(struct conversion *conversion, json_t *value, const str
         place_problem(from, conversion->problems, "%zu functions; give exactly one", count);
         return NULL;
     }
-    if (count == 1 && !workmodel_field(&internal_service_record, function)) {
+    const struct field *known = workmodel_field(&internal_service_record, function ? function : "");
+    if (known) {
+        struct place at = PLACE_KEY(from, function);
+        note_long_answers(conversion, known->record, json_object_get(value, function), &at);
+    } else if (count == 1) {
         struct place at = PLACE_KEY(from, function);
         convert_note(conversion, &at,
                      "a function of your own in Python, which an agent can't run: the service does "

@@ -274,6 +274,15 @@ Test(workmodel, what_has_no_counterpart_is_noted)
            "{}}}}",
            "m.json: /s0/internal_service/compute_pi/function_id: no counterpart, left out\n"
            "m.json: /s0/threads: 128 threads of 9 workers are more than 1024; 113 written\n");
+    expect((struct given)MODEL("{\"internal_service\": {\"loader\": {\"mean_bandwidth\": 2000}},"
+                               "\"alternative_behaviors\": {\"b\": {\"internal_service\": "
+                               "{\"compute_pi\": {\"mean_response_size\": 909}}}}}"),
+           0,
+           "{\"workload\": {\"internalService\": {\"loader\": {\"meanResponseSize\": 2000}},"
+           "\"alternativeBehaviors\": {\"b\": {\"internalService\": {\"computePi\": "
+           "{\"meanResponseSize\": 909}}}}}}",
+           "m.json: /s0/internal_service/loader/mean_bandwidth: longer answers are cut to 4194304 "
+           "characters, a sixteenth of spec.limits.arenaBytes; raise that for longer ones\n");
 }
 
 /* A service with one field wrong: one sentence, at the field. */
