@@ -9,7 +9,7 @@
 #include "model/random.h"
 #include "spec/pattern.h"
 
-enum { CALLS_MAX = 128 /* of a group, as a DpuService has it */ };
+enum { CALLS_MAX = 128, UNSURE_CALLS_MAX = 64 /* of a group, as a DpuService has them */ };
 
 #define NO_DATABASE "nodb" /* muBench's word for a service that uses none */
 
@@ -221,17 +221,19 @@ int generate_calls(const struct generate *generate, const struct service_graph *
         ret = read_databases(&calls, err);
     if (ret < 0)
         return ret;
+    bool sure = calls.probability >= 1;
+    size_t most = sure ? CALLS_MAX : UNSURE_CALLS_MAX;
     for (unsigned vertex = 0; vertex < graph->vertices; vertex++) {
         size_t end = first;
         while (end < graph->edge_count && graph->edges[end].caller == vertex)
             end++;
         size_t group = (end - first + generate->groups - 1) / generate->groups;
-        if (group > CALLS_MAX)
+        if (group > most)
             return error_make(err, EINVAL,
-                              "s%u calls %zu services, and a group has at most %d; give --groups "
-                              "%zu or more",
-                              vertex, end - first, CALLS_MAX,
-                              (end - first + CALLS_MAX - 1) / CALLS_MAX);
+                              "s%u calls %zu services, and a group has at most %zu%s; give "
+                              "--groups %zu or more",
+                              vertex, end - first, most, sure ? "" : " of a probability below 1",
+                              (end - first + most - 1) / most);
         add_service(&calls, vertex, &graph->edges[first], end - first);
         first = end;
     }

@@ -111,11 +111,12 @@ static void check_probabilities(const void *record, json_t *object, const struct
             place_problem(&at, problems,
                           "not one of this group's services; add it there, or remove it");
     }
+    const json_t *given = json_object_get(object, "probabilities");
     size_t count = 0;
     for (size_t i = 0; i < group->call_count; i++)
-        count += json_object_get(json_object_get(object, "probabilities"),
-                                 group->calls[i].service) != NULL;
-    if (count > PROBABILITIES_MAX)
+        count += json_object_get(given, group->calls[i].service) != NULL;
+    /* More names than that were told already. */
+    if (count > PROBABILITIES_MAX && json_object_size(given) <= PROBABILITIES_MAX)
         place_problem(&map, problems, "for %zu calls; at most %d", count, PROBABILITIES_MAX);
 }
 

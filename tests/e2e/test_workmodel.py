@@ -573,6 +573,7 @@ BAD = {
     ("--function", '1:{"loader": {"mean_response_size": -1}}'): "--function: /s/internal_service/loader/mean_resp",
     ("--function", '0:{"loader": {}}'): "--function: all ratios are 0",
     ("--shape", "fan", "--vertices", "200"): "s0 calls 199 services, and a group has at most 128; give --groups 2",
+    ("--shape", "fan", "--vertices", "100", "--probability", "0.5"): "s0 calls 99 services, and a group has at most 64 of",
     ("--shape", "dag", "--depth", "100", "--width", "10"): "100 layers of 10 services are more than 999",
     ("--namespace", "A"): "the generated work model: /s0/namespace: ",
     ("nowhere.json",): "nowhere.json: ",

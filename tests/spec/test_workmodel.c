@@ -470,6 +470,23 @@ Test(workmodel, as_many_services_as_a_file_holds)
 #define DOCUMENT(spec)                                                                             \
     "apiVersion: dpumesh.io/v1alpha1\nkind: DpuService\nmetadata: {name: s0}\nspec: " spec "\n"
 
+/* Told once, of the two rules that it breaks. */
+Test(workmodel, too_many_probabilities)
+{
+    cleanup_buffer struct buffer services = BUFFER_INIT(4096), probabilities = BUFFER_INIT(4096);
+
+    for (unsigned i = 1; i <= 65; i++) {
+        buffer_printf(&services, "%s\"s1__%u\"", i > 1 ? "," : "", i);
+        buffer_printf(&probabilities, "%s\"s1__%u\": 0.5", i > 1 ? "," : "", i);
+    }
+    cleanup_free char *model = xasprintf(
+        "{\"s0\": {\"external_services\": [{\"services\": [%s], \"probabilities\": {%s}}]},"
+        "\"s1\": {}}",
+        buffer_terminate(&services), buffer_terminate(&probabilities));
+    refused((struct given){.model = model},
+            "m.json: /s0/external_services/0/probabilities: 65 entries; at most 64\n");
+}
+
 /* What muBench has no word for is told; its defaults are all written. */
 Test(workmodel, export_tells_what_it_leaves_out)
 {
