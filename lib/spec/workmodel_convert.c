@@ -137,7 +137,6 @@ static bool takes_place(struct conversion *conversion, const char *key, const st
                         const json_t *before, const json_t *value, const struct place *from)
 {
     bool old = field->alias && workmodel_same_name(key, field->alias);
-    cleanup_free char *name = workmodel_snake(field->name);
 
     if (!before)
         return true;
@@ -145,7 +144,7 @@ static bool takes_place(struct conversion *conversion, const char *key, const st
         return false;
     if (!field->alias) {
         place_problem(from, conversion->problems,
-                      "the same as %s, which is also given, with another value; remove one", name);
+                      "given a second time, with another value, in another spelling; remove one");
         return false;
     }
     convert_note(conversion, from, "%s, as muBench has it when both names are given",

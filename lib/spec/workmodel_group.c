@@ -1,5 +1,6 @@
 /* external_services[i] and internal_service, whose meaning is more than their names. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,19 @@ static void remember_call(struct conversion *conversion, const char *label, doub
     };
 }
 
+/* A whole number, which JSON may also write as 2.0; -1: it is none. */
+static double whole(const json_t *value)
+{
+    double number = json_is_number(value) ? json_number_value(value) : -1;
+    return number == floor(number) ? number : -1;
+}
+
 static void remember_calls(struct conversion *conversion, const json_t *group, json_t *services,
                            const struct place *from)
 {
     const json_t *probabilities = json_object_get(group, "probabilities");
-    const json_t *seq_len = json_object_get(group, "seqLen");
-    bool sampled = json_is_integer(seq_len) &&
-                   json_integer_value(seq_len) < (json_int_t)json_array_size(services);
+    double seq_len = whole(json_object_get(group, "seqLen"));
+    bool sampled = seq_len >= 0 && seq_len < (double)json_array_size(services);
     json_t *service;
     size_t i;
 
@@ -107,13 +114,12 @@ json_t *convert_group(struct conversion *conversion, json_t *value, const struct
 {
     json_t *group = convert_record(conversion, &external_group_record, value, from, to);
     json_t *services = json_object_get(group, "services");
-    const json_t *seq_len = json_object_get(group, "seqLen");
+    double seq_len = whole(json_object_get(group, "seqLen"));
     size_t count = json_array_size(services);
 
     if (!json_is_object(value))
         return group;
-    if ((json_is_array(services) && count == 0) ||
-        (json_is_integer(seq_len) && json_integer_value(seq_len) == 0)) {
+    if ((json_is_array(services) && count == 0) || seq_len == 0) {
         convert_note(conversion, from, "a group that calls nobody; left out");
         json_decref(group);
         return NULL;
@@ -123,7 +129,7 @@ json_t *convert_group(struct conversion *conversion, json_t *value, const struct
     struct place calls = PLACE_KEY(from, key_of(value, "services"));
     remember_calls(conversion, group, services, &calls);
     /* muBench's generator writes 100 for "all": more than there are means the same. */
-    if (count && json_is_integer(seq_len) && json_integer_value(seq_len) >= (json_int_t)count)
+    if (count && seq_len >= (double)count)
         json_object_del(group, "seqLen");
     return group;
 }

@@ -79,6 +79,12 @@ Test(workmodel, groups)
            "m.json: /s0/external_services/2: a group that calls nobody; left out\n"
            "m.json: /s0/external_services/3/probabilities/s2: not one of the group's services, so "
            "nobody is called; left out\n");
+    /* As some writers of JSON have whole numbers. */
+    expect(
+        (struct given)MODEL("{\"external_services\": [{\"seq_len\": 100.0, \"services\": [\"s1\"]},"
+                            "{\"seq_len\": 0.0, \"services\": [\"s1\"]}]}, \"s1\": {}"),
+        0, "{\"workload\": {\"externalServices\": [{\"services\": [\"s1\"]}]}}",
+        "m.json: /s0/external_services/1: a group that calls nobody; left out\n");
 }
 
 Test(workmodel, spellings_of_the_past)
@@ -129,6 +135,10 @@ Test(workmodel, spellings_of_the_past)
            "{\"workload\": {\"internalService\": {\"loader\": {\"memoryStress\": {\"run\": true, "
            "\"memorySize\": 5, \"memoryIo\": 7}}}}}",
            "");
+    refused((struct given)MODEL("{\"alternative_behaviors\": {\"b\": {\"internal_services\": "
+                                "{\"colosseum\": {}}, \"internal_service\": {\"loader\": {}}}}}"),
+            "m.json: /s0/alternative_behaviors/b/internal_service: given a second time, with "
+            "another value, in another spelling; remove one\n");
 }
 
 /* People take a key out of a file, which has no comments, by "_" in front of it. */
