@@ -140,7 +140,8 @@ static void cycle(const struct walk *walk, size_t call, json_t *notes, struct pr
                     buffer_terminate(&text));
         return;
     }
-    buffer_puts(&text, ": a request may come back to where it was");
+    buffer_puts(&text, ": a request may come back to where it was; spec.egress.forward.hops "
+                       "bounds how often");
     json_array_append_new(notes, json_string_nocheck(buffer_terminate(&text)));
 }
 

@@ -23,8 +23,9 @@ static size_t *edges_begin(const struct workmodel_edge *edges, size_t count, siz
     return first;
 }
 
-/* The longest way of calls that ends at each service, in topological order (Kahn); 0 where calls
- * come back or behind such. Owned by the caller. */
+/* The longest way of calls that ends at each service, in topological order (Kahn). Where calls come
+ * back, and behind, as many as lead there before one does: to each of those services once. Owned by
+ * the caller. */
 static unsigned *depths_of(const struct workmodel_edge *edges, size_t count, size_t services)
 {
     cleanup_free size_t *first = edges_begin(edges, count, services);
@@ -32,6 +33,7 @@ static unsigned *depths_of(const struct workmodel_edge *edges, size_t count, siz
     cleanup_free size_t *queue = xcalloc(services + 1, sizeof(*queue));
     unsigned *depths = xcalloc(services + 1, sizeof(*depths));
     size_t queued = 0;
+    unsigned entered = 0;
 
     for (size_t i = 0; i < count; i++)
         callers[edges[i].callee]++;
@@ -49,8 +51,11 @@ static unsigned *depths_of(const struct workmodel_edge *edges, size_t count, siz
         }
     }
     for (size_t i = 0; i < services; i++)
+        if (callers[i] > 0 && depths[i] > entered)
+            entered = depths[i];
+    for (size_t i = 0; i < services; i++)
         if (callers[i] > 0)
-            depths[i] = 0;
+            depths[i] = entered + (unsigned)(services - queued) - 1;
     return depths;
 }
 

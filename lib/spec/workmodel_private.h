@@ -157,8 +157,8 @@ struct workmodel_edge *workmodel_edges(const struct workmodel_calls *calls,
 void workmodel_add_hops(const struct workmodel_calls *calls, const struct place *model,
                         struct workmodel_documents *made);
 
-/* The longest way of calls to each of the application's services; 0 where calls come back. Owned by
- * the caller. */
+/* The longest way of calls to each of the application's services, before a call comes back. Owned
+ * by the caller. */
 unsigned *workmodel_depths(const struct application *application);
 
 /* The value of spec.egress.forward.hops that an import gives a service of this depth. */

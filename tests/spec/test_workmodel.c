@@ -426,7 +426,7 @@ Test(workmodel, calls_that_come_back)
                                    "\"probabilities\": {\"b\": 0.5}}]}," CALLS("b", "a") "}"},
            1, "{\"workload\": {\"externalServices\": [{\"services\": [\"a\"]}]}}",
            "m.json: /b/external_services/0/services/0: \"b\" calls \"a\", which calls \"b\": a "
-           "request may come back to where it was\n");
+           "request may come back to where it was; spec.egress.forward.hops bounds how often\n");
     expect((struct given){.model = "{\"a\": {\"external_services\": [{\"services\": [\"b\"], "
                                    "\"probabilities\": {\"b\": 0}}]}," CALLS("b", "a") "}"},
            1, "{\"workload\": {\"externalServices\": [{\"services\": [\"a\"]}]}}", "");
@@ -436,7 +436,7 @@ Test(workmodel, calls_that_come_back)
                               "\"seq_len\": 1}]}," CALLS("b", "a") ", \"c\": {}}"},
            1, "{\"workload\": {\"externalServices\": [{\"services\": [\"a\"]}]}}",
            "m.json: /b/external_services/0/services/0: \"b\" calls \"a\", which calls \"b\": a "
-           "request may come back to where it was\n");
+           "request may come back to where it was; spec.egress.forward.hops bounds how often\n");
     /* Two ways to one service are no cycle. */
     expect(
         (struct given){
@@ -555,7 +555,7 @@ Test(workmodel, alternative_behaviors)
         "{\"meanResponseSize\": 3}}}, \"b2\": {\"externalServices\": [{\"services\": "
         "[\"s1\"]}]}}}}",
         "m.json: /s1/external_services/0/services/0: \"s1\" calls \"s0\", which calls \"s1\": a "
-        "request may come back to where it was\n"
+        "request may come back to where it was; spec.egress.forward.hops bounds how often\n"
         "m.json: /s0/alternative_behaviors/b2/zip: no counterpart, left out\n");
     refused(
         (struct given)MODEL("{\"alternative_behaviors\": {\"b.1\": {\"internal_service\": "

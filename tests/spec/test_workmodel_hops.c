@@ -58,11 +58,13 @@ Test(workmodel_hops, as_far_as_the_calls_lead)
     cr_assert_eq(hops(&simulated, 20), USUAL);
 }
 
-/* The longest way counts, also one that a ?bid= takes; a call that is never made is none, and where
- * calls come back there is no longest way. */
+/* The longest way counts, also one that a ?bid= takes; a call that is never made is none. Where
+ * calls come back it is the longest before one does. */
 Test(workmodel_hops, which_ways_count)
 {
 #define CALLS(services) "{\"external_services\": [{\"services\": [" services "]}]}, "
+#define MAYBE                                                                                      \
+    "\"a\": {\"external_services\": [{\"services\": [\"b\"], \"probabilities\": {\"b\": 0.5}}]}, "
     static const struct {
         const char *before;
         int hops; /* of s20 */
@@ -76,7 +78,9 @@ Test(workmodel_hops, which_ways_count)
          20},
         {"\"a\": {\"external_services\": [{\"seq_len\": 1, \"services\": [\"b\", \"s0\"]}]}, "
          "\"b\": " CALLS("\"a\""),
-         USUAL},
+         22},
+        {MAYBE "\"b\": " CALLS("\"a\""), 20},
+        {MAYBE "\"b\": " CALLS("\"a\", \"s18\""), 22},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
