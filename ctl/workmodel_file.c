@@ -122,5 +122,9 @@ int workmodel_write(const struct workmodel_documents *documents, const char *pat
     workmodel_say_notes(documents->notes);
     for (size_t i = 0; i < documents->count; i++)
         workmodel_say_notes(documents->items[i].notes);
+    if (text.length > DOCUMENT_BYTES_MAX)
+        say("%s: %zu bytes, and dpumesh reads files of %d MiB; divide it at a \"---\" and give the "
+            "parts",
+            path ? path : "standard output", text.length, DOCUMENT_BYTES_MAX >> 20);
     return STATUS_OK;
 }

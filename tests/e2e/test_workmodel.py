@@ -215,6 +215,26 @@ def test_notes_are_comments_too(dpumesh, tmp_path):
     assert "/sdb1/sidecar" in after and "/s1/internal_service/loader/function_id" in before
 
 
+@pytest.mark.slow
+def test_more_than_a_file_may_have(dpumesh, tmp_path):
+    """A small work model can make more documents than a file of them may have: then that is said."""
+    names = ["s" * 50 + str(i) for i in range(400)]  # who are called at URLs, for their paths differ
+    model = {
+        name: {"path": f"/{i % 7}", **({"external_services": [{"services": names[i + 1 : i + 65]}]} if i < 399 else {})}
+        for i, name in enumerate(names)
+    }
+    (tmp_path / "m.json").write_text(json.dumps(model))
+    _, err = dpumesh("import", "m.json", "-o", "a.yaml")
+    size = (tmp_path / "a.yaml").stat().st_size
+    told = f'a.yaml: {size} bytes, and dpumesh reads files of 4 MiB; divide it at a "---" and give the parts'
+    assert err.splitlines()[-1] == f"dpumesh: {told}"
+    text = (tmp_path / "a.yaml").read_text()
+    middle = text.index("\n---\n", size // 2)
+    (tmp_path / "b.yaml").write_text(text[:middle])
+    (tmp_path / "c.yaml").write_text(text[middle:])
+    dpumesh("validate", "-f", "b.yaml", "-f", "c.yaml")
+
+
 def test_import_takes_a_pipe_and_options(dpumesh):
     out, err = dpumesh("import", "-", "--image", "example.org/agent:1", text='{"s0": {"zip": 1}}')
     (document,) = yaml.safe_load_all(out)
