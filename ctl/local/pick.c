@@ -42,6 +42,29 @@ int pick_application(const char *name, struct rundir *ret_dir, struct error **er
     return status;
 }
 
+/* What an answer that did not come in time waits for: the replicas that are not ready, and why. */
+static void tell_who_is_late(const struct rundir *dir)
+{
+    json_auto_t *answer = NULL;
+    if (control_call(dir, json_pack("{s:s}", "verb", "ps"), CONTROL_TIMEOUT_NS, false, &answer,
+                     NULL) < 0)
+        return;
+    const json_t *application = json_object_get(answer, "application");
+    size_t i, j;
+    json_t *service, *replica;
+    json_array_foreach(json_object_get(application, "services"), i, service)
+    {
+        json_array_foreach(json_object_get(service, "replicas"), j, replica)
+        {
+            const char *end = json_string_value(json_object_get(replica, "lastEnd"));
+            if (!json_is_true(json_object_get(replica, "ready")))
+                say("%s is in state %s%s%s", json_string_value(json_object_get(replica, "name")),
+                    json_string_value(json_object_get(replica, "state")), end ? "; last end: " : "",
+                    end ? end : "");
+        }
+    }
+}
+
 int pick_and_call(const char *name, json_t *request, uint64_t timeout_ns, bool until_gone,
                   json_t **ret_application)
 {
@@ -53,8 +76,13 @@ int pick_and_call(const char *name, json_t *request, uint64_t timeout_ns, bool u
         json_decref(request);
         return complain(status, "%s", error_message(err));
     }
-    if (control_call(&dir, request, timeout_ns, until_gone, &answer, &err) < 0)
-        return complain(STATUS_FAILED, "%s: %s", dir.name, error_message(err));
+    int r = control_call(&dir, request, timeout_ns, until_gone, &answer, &err);
+    if (r < 0) {
+        complain(STATUS_FAILED, "%s: %s", dir.name, error_message(err));
+        if (r == -ETIMEDOUT)
+            tell_who_is_late(&dir);
+        return STATUS_FAILED;
+    }
     if (!json_is_true(json_object_get(answer, "ok"))) {
         const char *why = json_string_value(json_object_get(answer, "error"));
         json_int_t code = json_integer_value(json_object_get(answer, "status"));

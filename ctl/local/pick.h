@@ -15,7 +15,8 @@
 int pick_application(const char *name, struct rundir *ret_dir, struct error **err);
 
 /*
- * Picks, asks (request is stolen) and prints what went wrong on standard error.
+ * Picks, asks (request is stolen) and prints what went wrong on standard error; of an answer that
+ * did not come in time also which replicas are not ready.
  * STATUS_OK and, unless NULL, *ret_application (the caller owns it); else the exit status.
  */
 int pick_and_call(const char *name, json_t *request, uint64_t timeout_ns, bool until_gone,

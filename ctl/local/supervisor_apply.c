@@ -57,9 +57,9 @@ static int take_over(struct local_service *service, struct plan_service *new, st
     old->drain_ns = new->drain_ns;
     new->agent = agent;
     new->path = path;
-    if (json_equal(agent, old->agent))
-        return 0;
-    say("%s: new configuration", old->name);
+    if (!json_equal(agent, old->agent))
+        say("%s: new configuration", old->name);
+    /* Also an unchanged one, which is no work where it is there: on a full disk it may not be. */
     for (size_t i = 0; i < service->replica_count; i++) {
         int r = replica_configure(service->replicas[i], err);
         if (r < 0)
@@ -81,8 +81,9 @@ int supervisor_apply(struct supervisor *up, struct plan *plan, struct error **er
         r = take_over(service, new, err);
         /* A number that did not change in the files leaves what `scale` has set. */
         if (r == 0 && new->replicas != service->plan->replicas) {
-            service->plan->replicas = new->replicas;
             r = supervisor_scale(up, service, new->replicas, err);
+            if (r == 0)
+                service->plan->replicas = new->replicas;
         }
     }
     return r;

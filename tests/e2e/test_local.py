@@ -179,7 +179,16 @@ def test_scale_without_waiting_and_superseded(local):
     assert waiter.returncode == 1 and "scaled to 2 meanwhile" in err
     assert states(local)[:2] == ["ready", "starting"]
     _, err = local.run("scale", "s0", "2", "--timeout", "300ms", status=1)
-    assert "no answer in time" in err
+    assert "no answer in time" in err and "s0-1 is in state starting" in err and "s0-0" not in err
+
+
+def test_scale_says_why_it_is_not_so_in_time(local):
+    local.up(local.write({"s0": {}}))
+    local.command("s0", "crash")
+    local.run("scale", "s0", "2", "--no-wait")
+    eventually(lambda: local.service()["restarts"] > 0)
+    _, err = local.run("scale", "s0", "2", "--timeout", "300ms", status=1)
+    assert re.search(r"s0-1 is in state (starting|backoff); last end: exit status 3\n", err), err
 
 
 def test_a_dead_replica_comes_back_with_backoff(local):
@@ -412,6 +421,25 @@ def test_apply_hands_over_configurations_and_numbers(local):
         "workers"
     ] == 7, "all or nothing"
     assert states(local) == ["ready"] * 2
+
+
+@pytest.mark.parametrize("lacks", ["config/s0-0.json", "logs/s0-1.log"])
+def test_apply_again_mends_what_could_not_be_written(local, lacks):
+    """As with a full disk: the file of a replica is not there after the first try, and is after the next."""
+    local.up(local.write({"s0": {"egress": {"workers": 1}}}))
+    (application,) = local.applications()
+    path = pathlib.Path(application["runDirectory"], lacks)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    local.write({"s0": {"egress": {"workers": 7}, "replicas": 2}})
+    _, err = local.run("apply", status=1)
+    assert str(path) in err
+    path.rmdir()
+    local.run("apply")
+    eventually(lambda: states(local) == ["ready"] * 2)
+    for config in pathlib.Path(application["runDirectory"], "config").iterdir():
+        assert json.loads(config.read_text())["egress"]["workers"] == 7
+    assert path.exists()
 
 
 def test_the_page_lists_targets(local):
