@@ -20,11 +20,13 @@ static const struct option_entry entries[] = {
 
 static const struct option_status statuses[] = {
     {STATUS_OK, "printed, also when nothing runs"},
+    {STATUS_FAILED, "an application runs and does not answer; the others are printed"},
     {STATUS_USAGE, "usage"},
     {STATUS_NOT_RUNNING, "the application of --name does not run"},
 };
 
-static void append(json_t *list, const char *name)
+/* STATUS_FAILED and a sentence when it runs and does not answer. */
+static int append(json_t *list, const char *name)
 {
     cleanup_rundir struct rundir dir = RUNDIR_INIT;
     cleanup_error struct error *err = NULL;
@@ -33,11 +35,11 @@ static void append(json_t *list, const char *name)
     if (rundir_open(name, &dir, &err) < 0 ||
         control_call(&dir, json_pack("{s:s}", "verb", "ps"), CONTROL_TIMEOUT_NS, false, &answer,
                      &err) < 0) {
-        if (error_number(err) == ETIMEDOUT)
-            say("%s: does not answer", name);
-        return;
+        return error_number(err) == ETIMEDOUT ? complain(STATUS_FAILED, "%s: does not answer", name)
+                                              : STATUS_OK;
     }
     json_array_append(list, json_object_get(answer, "application"));
+    return STATUS_OK;
 }
 
 static int collect(const char *name, json_t *list)
@@ -48,27 +50,28 @@ static int collect(const char *name, json_t *list)
         int status = pick_application(name, &dir, &err);
         if (status != STATUS_OK)
             return complain(status, "%s", error_message(err));
-        append(list, name);
-        return STATUS_OK;
+        return append(list, name);
     }
     char **names;
     size_t count;
     cleanup_error struct error *err = NULL;
     if (rundir_list(&names, &count, &err) < 0)
         return complain(STATUS_FAILED, "%s", error_message(err));
+    int status = STATUS_OK;
     for (size_t i = 0; i < count; i++) {
-        append(list, names[i]);
+        if (append(list, names[i]) != STATUS_OK)
+            status = STATUS_FAILED;
         free(names[i]);
     }
     free(names);
-    return STATUS_OK;
+    return status;
 }
 
-static void print(const json_t *list)
+static void print(const json_t *list, int status)
 {
     size_t i;
     json_t *application;
-    if (json_array_size(list) == 0)
+    if (json_array_size(list) == 0 && status == STATUS_OK)
         say("no application is running; start one with \"dpumesh up -f FILE\"");
     json_array_foreach(list, i, application)
     {
@@ -91,7 +94,7 @@ static int run(const struct option_command *command, int argc, char **argv)
 
     json_auto_t *list = json_array();
     int status = collect(ps.name, list);
-    if (status != STATUS_OK)
+    if (status > STATUS_FAILED)
         return status;
     if (ps.json) {
         json_auto_t *whole = json_pack("{s:s, s:O}", "apiVersion", "dpumesh.io/local/v1alpha1",
@@ -99,9 +102,9 @@ static int run(const struct option_command *command, int argc, char **argv)
         json_dumpf(whole, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {
-        print(list);
+        print(list, status);
     }
-    return STATUS_OK;
+    return status;
 }
 
 const struct option_command verb_ps = {

@@ -268,6 +268,16 @@ def test_kill_9_of_the_supervisor_leaves_nothing(local):
 
 
 @pytest.mark.slow
+def test_ps_of_a_supervisor_that_hangs(local):
+    process = local.up(local.write({"s0": {}}))
+    process.send_signal(signal.SIGSTOP)
+    out, err = local.run("ps", status=1)
+    process.send_signal(signal.SIGCONT)
+    assert out == "" and "app: does not answer" in err and "no application" not in err
+    local.end(process)
+
+
+@pytest.mark.slow
 def test_up_ends_what_a_killed_supervisor_left(local):
     local.command("s0", "ignore-term")
     path = local.write({"s0": {}})
