@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "agent/forward_private.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 /* Reads of one event, so that a huge answer does not keep the others waiting. */
@@ -156,6 +157,9 @@ void link_read(struct forward *f, uint32_t index)
             ended(f, index);
             return;
         }
+        if (got == -EPROTO)
+            log_warn("no TLS with a callee", LOG_STR("host", link_destination(f, l)->host),
+                     LOG_STR("reason", tls_reason()));
         if (got < 0) {
             link_fail(f, index, got == -EPROTO ? FORWARD_TLS : FORWARD_RESET, RETRY_RESET);
             return;

@@ -81,8 +81,7 @@ void tls_files(struct tls *tls, const char *ca, const char *certificate, const c
     memset(tls->stamps, 0, sizeof tls->stamps);
 }
 
-/* The newest reason that OpenSSL gives. */
-static const char *reason(void)
+const char *tls_reason(void)
 {
     unsigned long code = ERR_peek_last_error();
     const char *text = code ? ERR_reason_error_string(code) : NULL;
@@ -98,13 +97,14 @@ static int load(const struct tls *tls, SSL_CTX *context, struct error **err)
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (ca ? !SSL_CTX_load_verify_file(context, ca) : !SSL_CTX_set_default_verify_paths(context))
-        return error_make(err, EPROTO, "%s: %s", ca ? ca : "the system's authorities", reason());
+        return error_make(err, EPROTO, "%s: %s", ca ? ca : "the system's authorities",
+                          tls_reason());
     if (!certificate)
         return 0;
     if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
-        return error_make(err, EPROTO, "%s: %s", certificate, reason());
+        return error_make(err, EPROTO, "%s: %s", certificate, tls_reason());
     if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-        return error_make(err, EPROTO, "%s: %s", key, reason());
+        return error_make(err, EPROTO, "%s: %s", key, tls_reason());
     return 0;
 }
 
@@ -168,7 +168,7 @@ static void look_again(struct tls *tls, uint64_t now_ns)
         return;
     }
     SSL_CTX_free(context);
-    complain(tls, why ? error_message(why) : reason());
+    complain(tls, why ? error_message(why) : tls_reason());
     /* Half written, perhaps: looked at again in a second, whether or not it changes once more. */
     memset(tls->stamps, 0, sizeof tls->stamps);
 }
@@ -197,7 +197,7 @@ int tls_open(struct tls *tls, int fd, const char *host, uint64_t now_ns,
         ready = SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
     if (!ready) {
         SSL_free(ssl);
-        return error_make(err, EPROTO, "no TLS session: %s", reason());
+        return error_make(err, EPROTO, "no TLS session: %s", tls_reason());
     }
     SSL_set_connect_state(ssl);
     *ret_session = xmalloc(sizeof **ret_session);
@@ -220,7 +220,7 @@ int tls_handshake(struct tls_session *session, int *ret_writable, struct error *
         return error_make(err, EPROTO, "%s", X509_verify_cert_error_string(verified));
     return error_make(err, EPROTO, "%s",
                       why == SSL_ERROR_SYSCALL ? "the connection ended in the handshake"
-                                               : reason());
+                                               : tls_reason());
 }
 
 /* What a read or write that brought nothing stands for. */

@@ -46,6 +46,10 @@ int tls_handshake(struct tls_session *session, int *ret_writable, struct error *
 ssize_t tls_read(struct tls_session *session, void *data, size_t size);
 ssize_t tls_write(struct tls_session *session, const void *data, size_t size);
 
+/* The newest reason that OpenSSL gives in this thread, such as for -EPROTO, which it then forgets;
+ * static text. */
+const char *tls_reason(void);
+
 /* Ends it, without waiting for the peer. NULL is fine. */
 void tls_close(struct tls_session *session);
 
