@@ -83,8 +83,11 @@ void tls_files(struct tls *tls, const char *ca, const char *certificate, const c
 
 const char *tls_reason(void)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long oldest = ERR_peek_error(), code = ERR_peek_last_error();
     const char *text = code ? ERR_reason_error_string(code) : NULL;
+    /* Of a file that can't be read the newest is but "system lib". */
+    if (ERR_SYSTEM_ERROR(oldest))
+        text = strerror(ERR_GET_REASON(oldest));
     ERR_clear_error();
     return text ? text : "no reason is known";
 }
