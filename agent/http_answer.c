@@ -138,6 +138,9 @@ static enum http_answer_state read_head(struct http_answer *answer, struct text 
     if (answer->status < 200) { /* an interim response answers nothing */
         bool switches = answer->status == 101;
         answer->status = 0;
+        answer->beside += (uint32_t)text.length;
+        if (answer->beside > HTTP_ANSWER_HEAD_MAX)
+            return HTTP_ANSWER_TOO_LARGE;
         return switches ? HTTP_ANSWER_MALFORMED : HTTP_ANSWER_MORE;
     }
     answer->keep_alive = !head.close && (!head.http10 || head.keep);
@@ -289,8 +292,8 @@ static enum http_answer_state read_line(struct http_answer *answer, struct text 
                    ? HTTP_ANSWER_TOO_LARGE
                    : HTTP_ANSWER_MORE;
     default:
-        answer->trailer += (uint32_t)line.length;
-        if (answer->trailer > HTTP_ANSWER_HEAD_MAX)
+        answer->beside += (uint32_t)line.length;
+        if (answer->beside > HTTP_ANSWER_HEAD_MAX)
             return HTTP_ANSWER_TOO_LARGE;
         return line.length ? HTTP_ANSWER_MORE : HTTP_ANSWER_DONE;
     }

@@ -19,7 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HTTP_ANSWER_HEAD_MAX = 65536 }; /* bytes of status line and headers, and of trailers */
+/* Bytes of status line and headers; and of interim answers (1xx) and trailers together. */
+enum { HTTP_ANSWER_HEAD_MAX = 65536 };
 
 enum http_answer_state {
     HTTP_ANSWER_MORE,      /* not whole */
@@ -35,10 +36,10 @@ struct http_answer {
     uint64_t body_bytes; /* so far */
     /* private */
     uint8_t stage;
-    uint64_t left;    /* of the body or chunk */
-    uint32_t held;    /* bytes at `hold` */
-    uint32_t trailer; /* bytes of trailers so far */
-    char *hold;       /* the front of a head or line */
+    uint64_t left;   /* of the body or chunk */
+    uint32_t held;   /* bytes at `hold` */
+    uint32_t beside; /* bytes of interim answers and trailers so far */
+    char *hold;      /* the front of a head or line */
 };
 
 /* Takes bytes; *ret_taken is how many, all of them unless the answer is done before their end. */

@@ -168,6 +168,15 @@ Test(http_answer, too_large)
         cr_expect_eq(feed.state, HTTP_ANSWER_TOO_LARGE, "case %zu", i);
         http_answer_reset(&feed.answer);
     }
+    /* Interim answers without an end. */
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    feed = (struct feed){0};
+    for (unsigned i = 0; i < HTTP_ANSWER_HEAD_MAX / (sizeof interim - 1); i++)
+        feed_part(&feed, interim, sizeof interim - 1);
+    cr_expect_eq(feed.state, HTTP_ANSWER_MORE);
+    feed_part(&feed, interim, sizeof interim - 1);
+    cr_expect_eq(feed.state, HTTP_ANSWER_TOO_LARGE);
+    http_answer_reset(&feed.answer);
     feed = (struct feed){0};
     feed_part(&feed, OK "\r\n", sizeof(OK "\r\n") - 1);
     for (unsigned i = 0; i < BODY_MAX; i++)
