@@ -21,7 +21,11 @@
 #include "ctl/local/loop.h"
 #include "ctl/local/rundir.h"
 
-enum { CONTROL_CLIENTS_MAX = 32, CONTROL_LINE_MAX = 65536, CONTROL_ANSWER_MAX = 4 << 20 };
+enum {
+    CONTROL_CLIENTS_MAX = 512, /* a `scale` of each service may wait, and the others are heard */
+    CONTROL_LINE_MAX = 65536,
+    CONTROL_ANSWER_MAX = 4 << 20
+};
 #define CONTROL_TIMEOUT_NS (5 * NS_PER_S)
 
 struct control;

@@ -191,6 +191,25 @@ def test_scale_says_why_it_is_not_so_in_time(local):
     assert re.search(r"s0-1 is in state (starting|backoff); last end: exit status 3\n", err), err
 
 
+def test_many_may_wait_for_a_scale(local):
+    """As in a script that scales each of many services in the background: the others are heard."""
+    local.up(local.write({"s0": {}}))
+    local.command("s0-1", "unready")
+    (application,) = local.applications()
+    folder = os.open(application["runDirectory"], os.O_RDONLY)  # its name may be longer than a socket's
+    waiting = []
+    for _ in range(60):
+        waiting.append(socket.socket(socket.AF_UNIX))
+        waiting[-1].connect(f"/proc/self/fd/{folder}/control.sock")
+        waiting[-1].sendall(b'{"verb": "scale", "service": "s0", "replicas": 2, "wait": true}\n')
+    assert local.service()["desired"] == 2
+    local.run("scale", "s0", "1")
+    for client in waiting:
+        assert "scaled to 1 meanwhile" in client.makefile().read()
+        client.close()
+    os.close(folder)
+
+
 def test_a_dead_replica_comes_back_with_backoff(local):
     process = local.up(local.write({"s0": {"replicas": 2}}))
     first, second = local.pids()
