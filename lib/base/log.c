@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
@@ -14,7 +15,8 @@
 
 enum {
     FIELDS_MAX = 4,
-    TAIL_BYTES = 32 /* kept free for truncated=true and the end of the line */
+    READER_WAIT_MS = 1000, /* for who reads the log, before lines are lost */
+    TAIL_BYTES = 32        /* kept free for truncated=true and the end of the line */
 };
 
 const char *const log_level_names[] = {"debug", "info", "warn", "error", NULL};
@@ -200,11 +202,17 @@ static struct log_field timestamp(char text[32])
     return LOG_STR("ts", text);
 }
 
-/* In one write(2). A full non-blocking pipe loses the line: the program matters more than its log.
- */
+/* In one write(2). Who reads a full pipe gets a second to go on; then lines are lost until there is
+ * room again, whether or not the pipe would block: the program matters more than its log. */
 static void line_write(const char *data, size_t size)
 {
+    static _Atomic bool unread;
     int fd = atomic_load_explicit(&log_fd, memory_order_relaxed);
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    bool lost = poll(&room, 1, atomic_load(&unread) ? 0 : READER_WAIT_MS) == 0;
+    atomic_store(&unread, lost);
+    if (lost)
+        return;
     while (size > 0) {
         ssize_t put = write(fd, data, size);
         if (put < 0 && errno == EINTR)

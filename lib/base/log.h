@@ -14,6 +14,8 @@
  * become U+FFFD. A line has at most LOG_LINE_MAX bytes: longer values end in "...", and fields that
  * no longer fit are left out, with truncated=true at the end.
  *
+ * A pipe that is full gets a second to be read; then lines are lost until there is room again.
+ *
  * Any thread; levels and formats may be switched while others log. Not between fork() and exec(),
  * and not in a signal handler.
  */
