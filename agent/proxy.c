@@ -48,7 +48,7 @@ struct proxy {
     struct burner hand;
     double alone_ns, alone_over_ns, ringing_ns;
     /* What the I/O thread sets: whole ns and bytes, atomic. */
-    uint64_t wake_ns, before_ns, holdoff_ns, polls, eager_bytes;
+    uint64_t wake_ns, before_ns, holdoff_ns, polls, eager_bytes, eager_messages;
     uint64_t rounds, late; /* the thread writes: atomic */
     /* The thread's own. */
     struct burner burner;
@@ -75,10 +75,12 @@ static bool stopped(struct proxy *proxy)
     return __atomic_load_n(&proxy->stop, __ATOMIC_ACQUIRE);
 }
 
-/* Bytes that wait are enough to end the hold-off. */
+/* What waits is enough to end the hold-off. */
 static bool eager(struct proxy *proxy)
 {
-    uint64_t enough = load(&proxy->eager_bytes), bytes = 0;
+    uint64_t enough = load(&proxy->eager_bytes), bytes = 0, most = load(&proxy->eager_messages);
+    if (most > 0 && ring_depth(&proxy->in) >= most)
+        return true;
     if (enough == 0)
         return false;
     for (uint32_t i = proxy->in.taken, n = ring_depth(&proxy->in); n > 0 && bytes < enough; n--)
@@ -278,6 +280,7 @@ void proxy_set(struct proxy *proxy, const struct profile *profile)
     store(&proxy->holdoff_ns, path_holdoff_ns(profile, server));
     store(&proxy->polls, value[PROFILE_POLLS]);
     store(&proxy->eager_bytes, value[PROFILE_EAGER_BYTES]);
+    store(&proxy->eager_messages, server ? 0 : value[PROFILE_EAGER_MESSAGES]);
 }
 
 bool proxy_submit(struct proxy *proxy, uint32_t id, double cost_ns, uint32_t bytes)

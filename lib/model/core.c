@@ -25,6 +25,16 @@ static void count_waiting(struct core *core, double now_ns)
     }
 }
 
+/* What waits ends the hold-off; bytes: of the last message. */
+static bool eager(const struct core *core, double bytes)
+{
+    const struct core_settings *settings = &core->settings;
+
+    return (settings->eager_bytes > 0 &&
+            core->waiting_bytes + core->eager_part * bytes >= settings->eager_bytes) ||
+           (settings->eager_messages > 0 && core->waiting >= settings->eager_messages);
+}
+
 void core_offer(struct core *core, double now_ns, double service_ns, double bytes)
 {
     struct account *account = &core->account;
@@ -37,8 +47,7 @@ void core_offer(struct core *core, double now_ns, double service_ns, double byte
     core->waiting++;
     core->service_ns += service_ns;
     core->waiting_bytes += bytes;
-    if (core->settings.eager_bytes > 0 &&
-        core->waiting_bytes + core->eager_part * bytes >= core->settings.eager_bytes)
+    if (eager(core, bytes))
         core->earliest_ns = fmin(core->earliest_ns, now_ns);
     account->bytes += bytes;
     if (core->waiting > (double)account->high_water)

@@ -35,7 +35,8 @@ struct core_settings {
     bool polls;         /* from its end */
     double eager_bytes; /* so many waiting end the hold-off, on the average over rounds where it is
                            no whole number of messages; 0: only time does */
-    double share;       /* of the core that we get, above 0, at most 1 */
+    double eager_messages; /* so many do, too; 0: only bytes and time */
+    double share;          /* of the core that we get, above 0, at most 1 */
     double pace;     /* CPU time we get in the time that we have the core, above 0, at most 1; the
                         rest of it is spent waiting for others; 0: all, too */
     double stall_ns; /* how long others keep it at a time; 0: evenly, as if it were slower */

@@ -58,6 +58,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
                                      .holdoff_ns = value[PROFILE_HOLDOFF_NS],
                                      .polls = value[PROFILE_POLLS] > 0,
                                      .eager_bytes = value[PROFILE_EAGER_BYTES],
+                                     .eager_messages = value[PROFILE_EAGER_MESSAGES],
                                      .share = value[PROFILE_HOST_SHARE],
                                      .pace = path_host_share(profile, load->frame_bytes) /
                                              value[PROFILE_HOST_SHARE],
@@ -83,6 +84,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
     core_init(&run->client, &settings, load->seed * 2 + 1);
     settings.wake_ns = path_wake_ns(profile, true);
     settings.holdoff_ns = path_holdoff_ns(profile, true);
+    settings.eager_messages = 0;
     core_init(&run->server, &settings, load->seed * 2 + 2);
     station_init(&run->client_arm, (unsigned)fmax(1, value[PROFILE_ARM_WORKERS]));
     station_init(&run->server_arm, (unsigned)fmax(1, value[PROFILE_ARM_WORKERS]));

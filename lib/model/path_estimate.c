@@ -81,7 +81,7 @@ struct rounds {
     double wake_ns;    /* a round besides */
     double holdoff_ns; /* mean */
     bool polls;        /* it is a pause after a round */
-    double eager_ns;   /* until so many bytes have come that they end the hold-off */
+    double eager_ns;   /* until so much has come that it ends the hold-off */
     double share;
 };
 
@@ -152,8 +152,10 @@ void path_estimate(const struct profile *profile, double frame_bytes, double rat
     };
     if (value[PROFILE_EAGER_BYTES] > 0)
         client.eager_ns = value[PROFILE_EAGER_BYTES] / (rate * frame_bytes);
-    double client_gap_ns = cycle_ns(&client);
     struct rounds server = client;
+    if (value[PROFILE_EAGER_MESSAGES] > 0)
+        client.eager_ns = fmin(client.eager_ns, value[PROFILE_EAGER_MESSAGES] / rate);
+    double client_gap_ns = cycle_ns(&client);
     server.gap_ns = client_gap_ns;
     /* A DPU hands messages on while the client's round lasts: the gap is from its end to the next.
      */

@@ -50,6 +50,7 @@ static void lane_init(struct pod *pod, enum pod_direction direction, const struc
     struct core_settings settings = {.holdoff_ns = path_holdoff_ns(profile, server),
                                      .polls = value[PROFILE_POLLS] > 0,
                                      .eager_bytes = value[PROFILE_EAGER_BYTES],
+                                     .eager_messages = server ? 0 : value[PROFILE_EAGER_MESSAGES],
                                      .share = 1,
                                      .batch_max = (unsigned)value[PROFILE_RING_SLOTS]};
     if (!pod->host_elsewhere) {

@@ -24,6 +24,10 @@ const struct profile_row profile_rows[PROFILE_PARAMETERS] = {
                        1},
     [PROFILE_EAGER_BYTES] = {"eager", "B", 0, 1e9, 0,
                              "so many bytes waiting end the hold-off; 0: only time does", 1},
+    [PROFILE_EAGER_MESSAGES] = {"eagerMessages", "1", 0, 1 << 22, 0,
+                                "so many messages waiting at the client's core end its hold-off; "
+                                "0: only time and bytes do",
+                                1},
     [PROFILE_SERVER_RATIO] = {"serverRatio", "1", 0, 100, 1,
                               "CPU a message and a copy of the server's core, in those of the "
                               "client's",

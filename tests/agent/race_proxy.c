@@ -45,6 +45,7 @@ static struct profile profile_of(unsigned round)
     profile.value[PROFILE_WAKE_BEFORE] = 0.5;
     profile.value[PROFILE_HOLDOFF_NS] = 1000 * (round % 3);
     profile.value[PROFILE_EAGER_BYTES] = round % 2 ? 200 : 0;
+    profile.value[PROFILE_EAGER_MESSAGES] = round % 5;
     return profile;
 }
 

@@ -215,6 +215,12 @@ Test(core, hold_off_and_eagerness)
     for (unsigned i = 1; i <= 100; i++)
         served += offer(&core, i * 1000, 10);
     cr_assert_eq(core.account.operations, 10, "%lu", (unsigned long)core.account.operations);
+    settings.eager_messages = 4;
+    core_init(&core, &settings, 1);
+    for (unsigned i = 1; i <= 100; i++)
+        served += offer(&core, i * 1000, 10);
+    cr_assert_eq(core.account.operations, 25, "the first, and then of four each: %lu",
+                 (unsigned long)core.account.operations);
 }
 
 /* Who polls pauses after a round, evenly up to twice the mean; else the hold-off is from its begin.

@@ -30,6 +30,7 @@ Test(path, simulation_agrees_with_the_closed_form)
         int kind = n % 2 ? PROFILE_SIDECAR : PROFILE_DPU;
         struct profile profile = sample((enum profile_kind)kind);
         profile.value[PROFILE_POLLS] = n < 2 ? 0 : 1;
+        profile.value[PROFILE_EAGER_MESSAGES] = n < 2 ? 0 : 8;
         for (size_t i = 0; i < 3; i++)
             for (size_t k = 0; k < 5; k++) {
                 struct path_means means;

@@ -139,6 +139,7 @@ Test(pod, random_loads_conserve_messages_and_order)
         random_seed(&random, seed, 0);
         struct profile profile = whole_core(seed % 3 ? PROFILE_DPU : PROFILE_SIDECAR);
         profile.value[PROFILE_EAGER_BYTES] = seed % 2 ? 4096 : 0;
+        profile.value[PROFILE_EAGER_MESSAGES] = (double)(seed % 5);
         profile.value[PROFILE_RING_SLOTS] = 1 + random_range(&random, 0, 20);
         struct pod pod = make(&profile);
         struct pod prompt = make(&profile);
