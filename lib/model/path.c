@@ -295,8 +295,8 @@ static void report(const struct run *run, const struct snapshot *from, const str
         .achieved_per_s = (double)(offered - drops) / span_ns * 1e9,
         .client_cores = fmin((to->client_ns - from->client_ns) / span_ns, share),
         .server_cores = fmin((to->server_ns - from->server_ns) / span_ns, share),
-        .dpu_cores = (to->arm_ns - from->arm_ns) / span_ns,
-        .dma_busy = (to->dma_ns - from->dma_ns) / span_ns,
+        .dpu_cores = fmin((to->arm_ns - from->arm_ns) / span_ns, 2 * run->client_arm.servers),
+        .dma_busy = fmin((to->dma_ns - from->dma_ns) / span_ns, 2 * run->client_dma.servers),
         .p50_us = latency_quantile(latency, 0.5) / 1e3,
         .p90_us = latency_quantile(latency, 0.9) / 1e3,
         .p99_us = latency_quantile(latency, 0.99) / 1e3,
@@ -359,7 +359,7 @@ static void plan(struct run *run, const struct profile *profile)
     /* Full: until all that it began with have gone through. Else: a fiftieth is enough. */
     double warm_s = full ? (double)run->under_way.slots / means.ceiling_per_s : span_s / 50;
     run->begin_ns = warm_s * 1e9;
-    run->end_ns = run->begin_ns + span_s * 1e9;
+    run->end_ns = fmax(run->begin_ns + span_s * 1e9, nextafter(run->begin_ns, INFINITY));
 }
 
 /* Runs the load as it is. */

@@ -228,7 +228,27 @@ Test(path, a_look_shorter_than_a_burst_of_completions)
         path_simulate(&profile, &load, &got);
         cr_assert(got.drop_fraction >= 0 && got.drop_fraction <= 1, "%g", got.drop_fraction);
         cr_assert_geq(got.client_cores, 0);
+        cr_assert_leq(got.dpu_cores, 2 * profile.value[PROFILE_ARM_WORKERS], "%g", got.dpu_cores);
     }
+}
+
+/* Centuries late a clock has no digits for a microsecond. */
+Test(path, a_look_shorter_than_the_clock_shows)
+{
+    struct profile profile = sample(PROFILE_DPU);
+
+    profile.value[PROFILE_COPY_NS] = 1e9;
+    profile.value[PROFILE_LARGEST_BYTES] = 1;
+    profile.value[PROFILE_HOST_SHARE] = 0.01;
+    profile.value[PROFILE_BUFFER_BYTES] = 1e10;
+    struct path_load load = {.frame_bytes = PROFILE_FRAME_MAX,
+                             .rate_per_s = 1e10,
+                             .connections = 3,
+                             .duration_s = 1e-6,
+                             .seed = 1};
+    struct path_result got;
+    path_simulate(&profile, &load, &got);
+    cr_assert(isfinite(got.achieved_per_s) && isfinite(got.dpu_cores) && isfinite(got.dma_busy));
 }
 
 Test(path, unloaded_latency_is_the_sum_of_its_parts)
