@@ -60,8 +60,12 @@ void core_offer(struct core *core, double now_ns, double service_ns, double byte
  * standard deviation).
  */
 static const double idle_stalls_max = 8, work_stalls_max = 100;
-/* Far more than are ever drawn, unless they are too short to be told apart at that time. */
-enum { STALLS_MAX = 10000 };
+
+/* Whether a clock that shows at_ns has digits for the gaps between stalls. */
+static bool has_stalls(const struct core *core, double at_ns)
+{
+    return core->stall_gap_ns > at_ns * 1e-15;
+}
 
 /* Forgets the stalls of a long idle time: others have the core at at_ns in 1 - share of all cases,
  * since anywhere in their stall, and the gaps between stalls are exponential, thus memoryless. */
@@ -83,7 +87,7 @@ static double after_stalls(struct core *core, double at_ns)
         forget_stalls(core, at_ns);
         end_ns = core->stall_begin_ns + core->settings.stall_ns;
     }
-    for (int i = 0; end_ns <= at_ns && i < STALLS_MAX; i++) {
+    while (end_ns <= at_ns) {
         core->stall_begin_ns = end_ns + random_exponential(&core->stream, core->stall_gap_ns);
         end_ns = core->stall_begin_ns + core->settings.stall_ns;
     }
@@ -95,7 +99,9 @@ double core_due_ns(struct core *core)
     if (core->waiting == 0)
         return INFINITY;
     double at_ns = fmax(core->first_ns, fmax(core->free_ns, core->earliest_ns));
-    return core->stall_begin_ns <= at_ns ? after_stalls(core, at_ns) : at_ns;
+    if (core->stall_begin_ns > at_ns || !has_stalls(core, at_ns))
+        return at_ns;
+    return after_stalls(core, at_ns);
 }
 
 /* When cpu_ns of work are done that begin at begin_ns. */
@@ -104,13 +110,13 @@ static double done_ns(struct core *core, double begin_ns, double cpu_ns)
     cpu_ns /= core->settings.pace;
     if (core->stall_gap_ns == 0)
         return begin_ns + cpu_ns / core->settings.share;
-    if (cpu_ns > work_stalls_max * core->stall_gap_ns) {
+    if (cpu_ns > work_stalls_max * core->stall_gap_ns || !has_stalls(core, begin_ns)) {
         double end_ns = begin_ns + cpu_ns / core->settings.share;
         core->stall_begin_ns = end_ns + random_exponential(&core->stream, core->stall_gap_ns);
         return end_ns;
     }
     double end_ns = begin_ns + cpu_ns;
-    for (int i = 0; core->stall_begin_ns < end_ns && i < STALLS_MAX; i++) {
+    while (core->stall_begin_ns < end_ns) {
         end_ns += core->settings.stall_ns;
         core->stall_begin_ns +=
             core->settings.stall_ns + random_exponential(&core->stream, core->stall_gap_ns);

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <math.h>
+#include <string.h>
 
 #include "model/coalescer.h"
 #include "model/core.h"
@@ -176,6 +177,22 @@ Test(core, stalls_of_an_idle_time_are_not_drawn)
     /* 0.2 +- 6 standard deviations; half a stall, of which the clock's digits show 1/64 ns here. */
     cr_assert_float_eq(delayed / MESSAGES, 0.2, 0.008, "%g", delayed / MESSAGES);
     cr_assert_float_eq(delay_ns / delayed, 500, 15, "%g", delay_ns / delayed);
+}
+
+/* Stalls that a late clock has no digits for are not looked for one by one. */
+Test(core, stalls_without_digits_are_even)
+{
+    struct core_settings settings = {.share = 0.1, .stall_ns = 100};
+    struct random_stream before;
+    struct core core;
+
+    core_init(&core, &settings, 7);
+    core_offer(&core, 1e20, 1e9, 8);
+    before = core.stream;
+    cr_assert_eq(core_due_ns(&core), 1e20);
+    cr_assert_eq(memcmp(&before, &core.stream, sizeof before), 0, "nothing is drawn");
+    double taken_ns = core_round(&core).end_ns - 1e20;
+    cr_assert_float_eq(taken_ns, 1e10, 1e6, "%g", taken_ns);
 }
 
 /* Many short stalls during a work take their mean, also those too short for the clock's digits. */
