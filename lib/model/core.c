@@ -110,6 +110,9 @@ static double done_ns(struct core *core, double begin_ns, double cpu_ns)
     cpu_ns /= core->settings.pace;
     if (core->stall_gap_ns == 0)
         return begin_ns + cpu_ns / core->settings.share;
+    /* The stall that the round has waited for is over. */
+    if (core->stall_begin_ns < begin_ns)
+        core->stall_begin_ns = begin_ns + random_exponential(&core->stream, core->stall_gap_ns);
     if (cpu_ns > work_stalls_max * core->stall_gap_ns || !has_stalls(core, begin_ns)) {
         double end_ns = begin_ns + cpu_ns / core->settings.share;
         core->stall_begin_ns = end_ns + random_exponential(&core->stream, core->stall_gap_ns);

@@ -170,13 +170,37 @@ Test(core, stalls_of_an_idle_time_are_not_drawn)
     for (unsigned i = 1; i <= MESSAGES; i++) {
         double at_ns = i * 1e12; /* 200 million stalls later */
         core_offer(&core, at_ns, 0, 8);
-        double begin_ns = core_round(&core).begin_ns;
-        delayed += begin_ns > at_ns;
-        delay_ns += begin_ns - at_ns;
+        double end_ns = core_round(&core).end_ns;
+        delayed += end_ns > at_ns;
+        delay_ns += end_ns - at_ns;
     }
     /* 0.2 +- 6 standard deviations; half a stall, of which the clock's digits show 1/64 ns here. */
     cr_assert_float_eq(delayed / MESSAGES, 0.2, 0.008, "%g", delayed / MESSAGES);
     cr_assert_float_eq(delay_ns / delayed, 500, 15, "%g", delay_ns / delayed);
+}
+
+/* Who finds that others have the core waits for the rest of their turn, and that once. */
+Test(core, waits_for_a_stall_once)
+{
+    enum { MESSAGES = 200000 };
+
+    for (unsigned k = 0; k < 5; k++) {
+        double share = 0.02 + 0.24 * k;
+        struct core_settings settings = {.share = share, .stall_ns = 1000};
+        struct random_stream stream;
+        struct core core;
+        double delay_ns = 0, at_ns = 0;
+
+        random_seed(&stream, 3, 0);
+        core_init(&core, &settings, 7);
+        for (unsigned i = 0; i < MESSAGES; i++) {
+            at_ns = fmax(at_ns, core.free_ns) + random_exponential(&stream, 20000);
+            core_offer(&core, at_ns, 0, 8);
+            delay_ns += core_round(&core).end_ns - at_ns;
+        }
+        cr_assert_float_eq(delay_ns / MESSAGES, 500 * (1 - share), 10, "%g: %g", share,
+                           delay_ns / MESSAGES);
+    }
 }
 
 /* Stalls that a late clock has no digits for are not looked for one by one. */
