@@ -253,13 +253,20 @@ static void report_services(const struct mesh_run *run, const struct snapshot *f
 
     for (size_t i = 0; i < run->mesh->count; i++) {
         const struct mesh_service *service = &run->mesh->services[i];
+        ret[i] = count_result(&from[i].count, &to[i].count, span_s);
         /* Work is counted when its end is known, which with a queue lies ahead. */
         double threads = (double)service->threads * service->replicas;
-        ret[i] = count_result(&from[i].count, &to[i].count, span_s);
-        ret[i].datapath_cores = (to[i].datapath_ns - from[i].datapath_ns) / span_ns;
         ret[i].work_cores = fmin((to[i].work_ns - from[i].work_ns) / span_ns, threads);
-        ret[i].dpu_cores = (to[i].arm_ns - from[i].arm_ns) / span_ns;
-        ret[i].dma_busy = (to[i].dma_ns - from[i].dma_ns) / span_ns;
+        if (!service->profile)
+            continue;
+        const double *value = service->profile->value;
+        double lanes = (double)POD_DIRECTIONS * service->replicas;
+        ret[i].datapath_cores = fmin((to[i].datapath_ns - from[i].datapath_ns) / span_ns,
+                                     lanes * value[PROFILE_HOST_SHARE]);
+        ret[i].dpu_cores =
+            fmin((to[i].arm_ns - from[i].arm_ns) / span_ns, lanes * value[PROFILE_ARM_WORKERS]);
+        ret[i].dma_busy =
+            fmin((to[i].dma_ns - from[i].dma_ns) / span_ns, lanes * value[PROFILE_DMA_UNITS]);
     }
 }
 

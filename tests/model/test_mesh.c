@@ -433,6 +433,33 @@ Test(mesh, rings_may_end)
     cr_expect_float_eq(of_service[0].requests_per_s / 2000, 2, 5 * sqrt(2.0 / 20000));
 }
 
+/* No more cores are busy than there are, also when more is asked for than they can do: here the
+ * proxy of two replicas reads requests of a megabyte, most of which a limit refuses. */
+Test(mesh, no_more_is_busy_than_there_is)
+{
+    static const enum profile_kind kinds[] = {PROFILE_DPU, PROFILE_SIDECAR};
+    struct mesh_load load = load_of_100;
+
+    load.rate_per_s = 50000;
+    load.request_bytes = 1e6;
+    load.duration_s = 0.1;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct profile profile = sample(kinds[i]);
+        struct mesh_service service = plain;
+        service.replicas = 2;
+        service.profile = &profile;
+        service.policy.service = (struct mesh_rate){1000, 1000};
+        service.policy.sources_max = 1;
+        simulate(&service, 1, &load, NULL);
+        const double *value = profile.value;
+        const struct mesh_service_result *got = &of_service[0];
+        cr_expect_leq(got->datapath_cores, 4 * value[PROFILE_HOST_SHARE], "%g",
+                      got->datapath_cores);
+        cr_expect_leq(got->dpu_cores, 4 * value[PROFILE_ARM_WORKERS], "%g", got->dpu_cores);
+        cr_expect_leq(got->dma_busy, 4 * value[PROFILE_DMA_UNITS], "%g", got->dma_busy);
+    }
+}
+
 Test(mesh, cost_of_digits)
 {
     struct work_cost none = {.count = 0}, one = {.count = 1, .point = {{100, 1000}}};
