@@ -222,7 +222,8 @@ Test(core, stalls_without_digits_are_even)
 /* Many short stalls during a work take their mean, also those too short for the clock's digits. */
 Test(core, many_stalls_are_their_mean)
 {
-    for (double stall_ns = 1e-300; stall_ns < 1e6; stall_ns *= 1e6) {
+    for (int exponent = -300; exponent < 6; exponent += 6) {
+        double stall_ns = pow(10, exponent);
         struct core_settings settings = {.share = 0.75, .stall_ns = stall_ns};
         struct core core;
         double end_ns = 1e15;

@@ -178,19 +178,19 @@ Test(path, completions_gather_once_or_by_polling_twice)
     profile.value[PROFILE_ARM_MESSAGE_NS] = 1;
     profile.value[PROFILE_COALESCE_BYTES] = 8192;
     profile.value[PROFILE_KEEP_ALIVE_NS] = 1e9;
-    for (double frame = 64; frame <= 1024; frame *= 4) {
-        double gathering_us = 8 * 8192 / frame / 1e5 * 1e6;
+    for (unsigned frame = 64; frame <= 1024; frame *= 4) {
+        double gathering_us = 8 * 8192.0 / frame / 1e5 * 1e6;
         profile.value[PROFILE_PATH_NS] = gathering_us * 1e3; /* something is always under way */
         profile.value[PROFILE_POLLS] = 0;
         struct path_result once = run(&profile, frame, 1e5, 200000, false);
         profile.value[PROFILE_POLLS] = 1;
         struct path_result twice = run(&profile, frame, 1e5, 200000, false);
-        cr_assert_float_eq(once.p50_us / gathering_us - 1, 0.5, 0.03, "%g: %g", frame, once.p50_us);
-        cr_assert_float_eq(once.p99_us / gathering_us - 1, 0.99, 0.03, "%g: %g", frame,
+        cr_assert_float_eq(once.p50_us / gathering_us - 1, 0.5, 0.03, "%u: %g", frame, once.p50_us);
+        cr_assert_float_eq(once.p99_us / gathering_us - 1, 0.99, 0.03, "%u: %g", frame,
                            once.p99_us);
-        cr_assert_float_eq(twice.p50_us / gathering_us - 1, 0.97, 0.06, "%g: %g", frame,
+        cr_assert_float_eq(twice.p50_us / gathering_us - 1, 0.97, 0.06, "%u: %g", frame,
                            twice.p50_us);
-        cr_assert_float_eq(twice.p99_us / gathering_us - 1, 1.82, 0.1, "%g: %g", frame,
+        cr_assert_float_eq(twice.p99_us / gathering_us - 1, 1.82, 0.1, "%u: %g", frame,
                            twice.p99_us);
     }
 }
@@ -203,8 +203,8 @@ Test(path, a_look_shorter_than_a_burst_of_completions)
     profile.value[PROFILE_ARM_MESSAGE_NS] = 8e6; /* 500 messages a second */
     profile.value[PROFILE_BUFFER_BYTES] = 10e6;
     profile.value[PROFILE_KEEP_ALIVE_NS] = 1e10;
-    for (double gathered = 300; gathered <= 10000; gathered *= 1.7) {
-        profile.value[PROFILE_COALESCE_BYTES] = 1000 * gathered;
+    for (unsigned gathered = 300; gathered <= 9600; gathered *= 2) {
+        profile.value[PROFILE_COALESCE_BYTES] = 1000.0 * gathered;
         struct path_load load = {.frame_bytes = 1000,
                                  .rate_per_s = 1000,
                                  .connections = 3,
@@ -212,8 +212,8 @@ Test(path, a_look_shorter_than_a_burst_of_completions)
                                  .seed = 1};
         struct path_result got;
         path_simulate(&profile, &load, &got);
-        cr_assert_float_eq(got.achieved_per_s, 500, 15, "%g: %g", gathered, got.achieved_per_s);
-        cr_assert_float_eq(got.drop_fraction, 0.5, 0.015, "%g: %g", gathered, got.drop_fraction);
+        cr_assert_float_eq(got.achieved_per_s, 500, 15, "%u: %g", gathered, got.achieved_per_s);
+        cr_assert_float_eq(got.drop_fraction, 0.5, 0.015, "%u: %g", gathered, got.drop_fraction);
         cr_assert(got.client_cores > 0 && got.client_cores < 1, "%g", got.client_cores);
     }
     /* By chance more may come in a moment than were asked for; none of them is refused then. */
