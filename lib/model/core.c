@@ -91,7 +91,7 @@ static double after_stalls(struct core *core, double at_ns)
         core->stall_begin_ns = end_ns + random_exponential(&core->stream, core->stall_gap_ns);
         end_ns = core->stall_begin_ns + core->settings.stall_ns;
     }
-    return core->stall_begin_ns <= at_ns ? fmax(at_ns, end_ns) : at_ns;
+    return core->stall_begin_ns <= at_ns ? end_ns : at_ns;
 }
 
 double core_due_ns(struct core *core)

@@ -27,7 +27,6 @@ struct run {
     double host_share;                           /* the most that the path uses of a core */
     double half_path_ns;
     bool has_arm, has_dma, has_coalescers;
-    bool one_by_one; /* completions are taken */
     double arm_bytes;
     struct core client, server;
     struct station client_arm, server_arm, client_dma, server_dma;
@@ -76,8 +75,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
                         .half_path_ns = value[PROFILE_PATH_NS] / 2,
                         .has_arm = value[PROFILE_ARM_WORKERS] > 0,
                         .has_dma = value[PROFILE_DMA_UNITS] > 0,
-                        .has_coalescers = value[PROFILE_COALESCE_BYTES] > 0,
-                        .one_by_one = value[PROFILE_POLLS] > 0};
+                        .has_coalescers = value[PROFILE_COALESCE_BYTES] > 0};
     run->policy_ns = load->policies * value[PROFILE_POLICY_NS];
     if (!run->has_arm)
         run->server_ns += run->policy_ns;
@@ -92,7 +90,7 @@ static void run_init(struct run *run, const struct profile *profile, const struc
     station_init(&run->server_dma, (unsigned)fmax(1, value[PROFILE_DMA_UNITS]));
     double held = load->connections * fmax(1, value[PROFILE_COALESCE_BYTES] / load->frame_bytes);
     coalescer_init(&run->there, held, value[PROFILE_KEEP_ALIVE_NS]);
-    coalescer_init(&run->back, run->one_by_one ? held * drift : floor(held),
+    coalescer_init(&run->back, settings.polls ? held * drift : floor(held),
                    value[PROFILE_KEEP_ALIVE_NS]);
     double slots = RING_SLOTS_MAX, least = run->has_arm ? 1 : value[PROFILE_SEGMENT_BYTES];
     /* In sockets' buffers a small message takes what a segment does; registered memory is packed.
@@ -139,11 +137,12 @@ static void deliver_there(struct run *run, double now_ns)
         if (coalescer_due_ns(&run->back) <= now_ns)
             deliver_back(run, coalescer_due_ns(&run->back));
         queue_push(&run->in_back, queue_pop(&run->in_there));
-        reached = coalescer_offer(&run->back, now_ns, run->frame_bytes) || reached;
-        if (reached && run->one_by_one) {
+        if (!coalescer_offer(&run->back, now_ns, run->frame_bytes))
+            continue;
+        if (run->client.settings.polls)
             deliver_back(run, now_ns);
-            reached = false;
-        }
+        else
+            reached = true;
     }
     if (reached)
         deliver_back(run, now_ns);

@@ -203,28 +203,22 @@ Test(path, a_look_shorter_than_a_burst_of_completions)
     profile.value[PROFILE_ARM_MESSAGE_NS] = 8e6; /* 500 messages a second */
     profile.value[PROFILE_BUFFER_BYTES] = 10e6;
     profile.value[PROFILE_KEEP_ALIVE_NS] = 1e10;
+    struct path_load load = {.frame_bytes = 1000, .connections = 3, .seed = 1};
+    struct path_result got;
+    load.rate_per_s = 1000;
+    load.duration_s = 0.2;
     for (unsigned gathered = 300; gathered <= 9600; gathered *= 2) {
         profile.value[PROFILE_COALESCE_BYTES] = 1000.0 * gathered;
-        struct path_load load = {.frame_bytes = 1000,
-                                 .rate_per_s = 1000,
-                                 .connections = 3,
-                                 .duration_s = 0.2,
-                                 .seed = 1};
-        struct path_result got;
         path_simulate(&profile, &load, &got);
         cr_assert_float_eq(got.achieved_per_s, 500, 15, "%u: %g", gathered, got.achieved_per_s);
         cr_assert_float_eq(got.drop_fraction, 0.5, 0.015, "%u: %g", gathered, got.drop_fraction);
         cr_assert(got.client_cores > 0 && got.client_cores < 1, "%g", got.client_cores);
     }
     /* By chance more may come in a moment than were asked for; none of them is refused then. */
-    for (unsigned seed = 1; seed <= 100; seed++) {
-        struct path_load load = {.frame_bytes = 1000,
-                                 .rate_per_s = 560,
-                                 .connections = 3,
-                                 .poisson = true,
-                                 .duration_s = 0.01,
-                                 .seed = seed};
-        struct path_result got;
+    load.rate_per_s = 560;
+    load.duration_s = 0.01;
+    load.poisson = true;
+    for (; load.seed <= 100; load.seed++) {
         path_simulate(&profile, &load, &got);
         cr_assert(got.drop_fraction >= 0 && got.drop_fraction <= 1, "%g", got.drop_fraction);
         cr_assert_geq(got.client_cores, 0);
